@@ -1,0 +1,1 @@
+//! Measures what docs/SPEC.md promises.

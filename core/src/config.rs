@@ -1,0 +1,358 @@
+//! The rules of configuration: typed keys, layers in a fixed order, and where each value came from.
+//!
+//! Each room states its keys as data; whoever reads files, the environment and flags hands their values
+//! in as layers; the last layer that says something wins, and [`Config::explain`] shows them all.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// One key that a room owns.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted path. A segment `*` stands for any name, as in `providers.*.base_url`.
+    pub name: &'static str,
+    /// What its value is.
+    pub kind: Kind,
+    /// The value where nobody says anything, in the notation of [`Kind::read`].
+    pub default: Option<&'static str>,
+    /// What it means, in one sentence.
+    pub doc: &'static str,
+}
+
+/// The type of a key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number within these bounds, both included.
+    Int {
+        /// Least.
+        min: i64,
+        /// Greatest.
+        max: i64,
+    },
+    /// Any text.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of texts; on one line they are separated by commas.
+    List,
+    /// A reference to a secret: `env:NAME`, `file:PATH` or `keyring:NAME`. Never the secret itself.
+    Secret,
+}
+
+/// A value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A text.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Int(value) => write!(f, "{value}"),
+            Value::Text(value) => f.write_str(value),
+            Value::List(values) => {
+                for (n, value) in values.iter().enumerate() {
+                    write!(f, "{}{value}", if n > 0 { "," } else { "" })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where a value came from. The order is the order of precedence: a later source wins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The key's own default.
+    Default,
+    /// A configuration file.
+    File {
+        /// Its path.
+        path: Box<str>,
+        /// The line of the value, from 1.
+        line: u32,
+    },
+    /// An environment variable.
+    Environment(Box<str>),
+    /// A flag of the command line.
+    Flag(Box<str>),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File { path, line } => write!(f, "{path}:{line}"),
+            Source::Environment(name) => write!(f, "environment variable {name}"),
+            Source::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+impl Kind {
+    /// Reads a value from text, as a flag, an environment variable or a default gives it.
+    ///
+    /// # Errors
+    /// What was wanted.
+    pub fn read(self, text: &str) -> Result<Value, String> {
+        let value = match self {
+            Kind::Bool => match text {
+                "true" | "1" | "yes" | "on" => Value::Bool(true),
+                "false" | "0" | "no" | "off" => Value::Bool(false),
+                _ => return Err(self.wanted()),
+            },
+            Kind::Int { .. } => Value::Int(text.parse().map_err(|_| self.wanted())?),
+            Kind::List => Value::List(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()),
+            Kind::Text | Kind::Choice(_) | Kind::Secret => Value::Text(text.to_owned()),
+        };
+        self.check(value)
+    }
+
+    /// Takes a value of the right type and range, and no other.
+    ///
+    /// # Errors
+    /// What was wanted.
+    pub fn check(self, value: Value) -> Result<Value, String> {
+        let fits = match (self, &value) {
+            (Kind::Bool, Value::Bool(_)) | (Kind::Text, Value::Text(_)) | (Kind::List, Value::List(_)) => true,
+            (Kind::Int { min, max }, Value::Int(n)) => (min..=max).contains(n),
+            (Kind::Choice(words), Value::Text(text)) => words.contains(&text.as_str()),
+            (Kind::Secret, Value::Text(text)) => ["env:", "file:", "keyring:"]
+                .iter()
+                .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())),
+            _ => false,
+        };
+        if fits { Ok(value) } else { Err(self.wanted()) }
+    }
+
+    /// What a value of this kind looks like.
+    #[must_use]
+    pub fn wanted(self) -> String {
+        match self {
+            Kind::Bool => "wanted true or false".to_owned(),
+            Kind::Int { min, max } => alloc::format!("wanted a whole number from {min} to {max}"),
+            Kind::Text => "wanted a text".to_owned(),
+            Kind::List => "wanted a list of texts".to_owned(),
+            Kind::Choice(words) => alloc::format!("wanted one of {}", words.join(", ")),
+            Kind::Secret => "wanted a reference: env:NAME, file:PATH or keyring:NAME, never the secret itself".to_owned(),
+        }
+    }
+}
+
+/// Every known key, and what each layer said of it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    keys: Vec<Key>,
+    /// For each full key name, what was said, weakest source first.
+    said: BTreeMap<String, Vec<(Source, Value)>>,
+}
+
+/// A value that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// No room owns such a key.
+    UnknownKey {
+        /// What was given.
+        name: Box<str>,
+        /// Where.
+        source: Source,
+        /// The known key that looks most like it.
+        nearest: Option<Box<str>>,
+    },
+    /// The value is of the wrong type or out of range.
+    WrongValue {
+        /// The key.
+        name: Box<str>,
+        /// Where.
+        source: Source,
+        /// What was wanted.
+        wanted: Box<str>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::UnknownKey { name, source, nearest } => {
+                write!(f, "{source}: unknown key `{name}`")?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+                    None => f.write_str("; `aether config explain` lists the known ones"),
+                }
+            }
+            ConfigError::WrongValue { name, source, wanted } => write!(f, "{source}: `{name}`: {wanted}"),
+        }
+    }
+}
+
+impl Config {
+    /// The configuration in which nobody said anything.
+    ///
+    /// A default that its own kind refuses counts as none; a test over all keys holds that there is no such key.
+    #[must_use]
+    pub fn new(tables: &[&[Key]]) -> Config {
+        let keys: Vec<Key> = tables.iter().flat_map(|table| table.iter().copied()).collect();
+        let mut said = BTreeMap::new();
+        for key in &keys {
+            if let Some(Ok(value)) = key.default.map(|text| key.kind.read(text)) {
+                said.insert(key.name.to_owned(), vec![(Source::Default, value)]);
+            }
+        }
+        Config { keys, said }
+    }
+
+    /// Every known key.
+    #[must_use]
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The key that `name` is an instance of.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| matches_pattern(key.name, name))
+    }
+
+    /// Takes in what `source` says of `name`. Said twice from sources of the same rank, the later stands.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing has changed then.
+    pub fn say(&mut self, name: &str, value: Value, source: Source) -> Result<(), ConfigError> {
+        let Some(key) = self.key(name) else {
+            let nearest = nearest(name, self.keys.iter().map(|key| key.name)).map(Into::into);
+            return Err(ConfigError::UnknownKey { name: name.into(), source, nearest });
+        };
+        match key.kind.check(value) {
+            Err(wanted) => Err(ConfigError::WrongValue { name: name.into(), source, wanted: wanted.into() }),
+            Ok(value) => {
+                let said = self.said.entry(name.to_owned()).or_default();
+                let place = said.partition_point(|(earlier, _)| rank(earlier) <= rank(&source));
+                said.insert(place, (source, value));
+                Ok(())
+            }
+        }
+    }
+
+    /// [`Config::say`] with a value given as text.
+    ///
+    /// # Errors
+    /// As [`Config::say`].
+    pub fn say_text(&mut self, name: &str, text: &str, source: Source) -> Result<(), ConfigError> {
+        match self.key(name).map(|key| key.kind.read(text)) {
+            Some(Err(wanted)) => Err(ConfigError::WrongValue { name: name.into(), source, wanted: wanted.into() }),
+            Some(Ok(value)) => self.say(name, value, source),
+            None => self.say(name, Value::Text(text.to_owned()), source),
+        }
+    }
+
+    /// The value that won; `None` where nobody said anything and there is no default.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.explain(name).last().map(|(_, value)| value)
+    }
+
+    /// A text that won.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.value(name) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A number that won.
+    #[must_use]
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.value(name) {
+            Some(Value::Int(n)) => Some(*n),
+            _ => None,
+        }
+    }
+
+    /// Whether a switch is on; one that nobody set is off.
+    #[must_use]
+    pub fn is_on(&self, name: &str) -> bool {
+        self.value(name) == Some(&Value::Bool(true))
+    }
+
+    /// A list that won; empty where there is none.
+    #[must_use]
+    pub fn list(&self, name: &str) -> &[String] {
+        match self.value(name) {
+            Some(Value::List(items)) => items,
+            _ => &[],
+        }
+    }
+
+    /// Everything that was said of `name`, the weakest source first and the one that won last.
+    #[must_use]
+    pub fn explain(&self, name: &str) -> &[(Source, Value)] {
+        self.said.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names that `*` stands for where something was said of a key like `providers.*.base_url`, given
+    /// the part before the star, such as `providers.`.
+    pub fn names<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let heads = self.said.keys().filter_map(move |key| key.strip_prefix(prefix)?.split('.').next());
+        let mut last = None;
+        heads.filter(move |head| *head != "*" && last.replace(*head) != Some(*head))
+    }
+}
+
+fn rank(source: &Source) -> u8 {
+    match source {
+        Source::Default => 0,
+        Source::File { .. } => 1,
+        Source::Environment(_) => 2,
+        Source::Flag(_) => 3,
+    }
+}
+
+fn matches_pattern(pattern: &str, name: &str) -> bool {
+    let mut names = name.split('.');
+    let fits = pattern.split('.').all(|p| names.next().is_some_and(|n| p == n || (p == "*" && !n.is_empty())));
+    fits && names.next().is_none()
+}
+
+/// The candidate that looks most like `name`, if one is close enough to be a slip of the hand: at most a
+/// third of its letters differ (optimal string alignment distance).
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let ranked = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
+    let best = ranked.min_by_key(|(distance, _)| *distance)?;
+    (best.0 * 3 <= name.chars().count().max(3)).then_some(best.1)
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours from `a` to `b`, ignoring ASCII case.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().map(|c| c.to_ascii_lowercase()).collect();
+    let b: Vec<char> = b.chars().map(|c| c.to_ascii_lowercase()).collect();
+    let mut before = vec![0; b.len() + 1];
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1; b.len() + 1];
+        for j in 0..b.len() {
+            let changed = above[j] + usize::from(a[i] != b[j]);
+            row[j + 1] = changed.min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                row[j + 1] = row[j + 1].min(before[j - 1] + 1);
+            }
+        }
+        before = core::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}

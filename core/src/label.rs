@@ -1,0 +1,122 @@
+//! Labels: where a piece of a transcript came from, and the two bits that the sink rule is about.
+
+use core::fmt;
+
+/// Who or what a piece of text came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// The person this task works for.
+    Person,
+    /// The model's own words.
+    Model,
+    /// A tool, about things on this machine.
+    Tool,
+    /// The public network.
+    Web,
+    /// Somebody on a channel who is not the owner.
+    Guest,
+    /// Another node.
+    Peer,
+}
+
+impl Origin {
+    /// Every origin, in the order of their bits.
+    pub const ALL: [Origin; 6] =
+        [Origin::Person, Origin::Model, Origin::Tool, Origin::Web, Origin::Guest, Origin::Peer];
+
+    /// The name in events, logs and policies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Person => "person",
+            Origin::Model => "model",
+            Origin::Tool => "tool",
+            Origin::Web => "web",
+            Origin::Guest => "guest",
+            Origin::Peer => "peer",
+        }
+    }
+}
+
+/// The label of a text: every origin that went into it, and whether it is untrusted or private.
+///
+/// Labels form a join-semilattice under [`Label::join`]; the bottom is [`Label::default`]. A label only
+/// ever grows: nothing a model says can take a bit away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Label {
+    origins: u8,
+    /// Somebody other than the person could have written it, to steer the model.
+    pub untrusted: bool,
+    /// The person would not want it to leave this machine unasked.
+    pub private: bool,
+}
+
+impl Label {
+    /// Something from `origin`: neither private nor, unless the origin is a stranger, untrusted.
+    #[must_use]
+    pub const fn from(origin: Origin) -> Label {
+        Label {
+            origins: 1 << origin as u8,
+            untrusted: matches!(origin, Origin::Web | Origin::Guest | Origin::Peer),
+            private: false,
+        }
+    }
+
+    /// The same label, private.
+    #[must_use]
+    pub const fn private(mut self) -> Label {
+        self.private = true;
+        self
+    }
+
+    /// The same label, untrusted.
+    #[must_use]
+    pub const fn untrusted(mut self) -> Label {
+        self.untrusted = true;
+        self
+    }
+
+    /// The label of a text made from both: the least upper bound.
+    #[must_use]
+    pub const fn join(self, other: Label) -> Label {
+        Label {
+            origins: self.origins | other.origins,
+            untrusted: self.untrusted | other.untrusted,
+            private: self.private | other.private,
+        }
+    }
+
+    /// Whether a text with this label may stand where `other` is already assumed.
+    #[must_use]
+    pub fn within(self, other: Label) -> bool {
+        self.join(other) == other
+    }
+
+    /// Whether `origin` went into it.
+    #[must_use]
+    pub fn has(self, origin: Origin) -> bool {
+        self.origins & (1 << origin as u8) != 0
+    }
+
+    /// Whether the sink rule applies: private data **and** a stranger's words in one place.
+    #[must_use]
+    pub fn is_tainted(self) -> bool {
+        self.untrusted && self.private
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        let names = Origin::ALL.iter().filter(|origin| self.has(**origin)).map(|origin| origin.name());
+        let bits = [(self.untrusted, "untrusted"), (self.private, "private")];
+        for name in names.chain(bits.into_iter().filter(|(set, _)| *set).map(|(_, name)| name)) {
+            if !first {
+                f.write_str("+")?;
+            }
+            first = false;
+            f.write_str(name)?;
+        }
+        if first { f.write_str("none") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,51 @@
+//! The small words everybody shares: time and the names of things inside one kernel.
+
+use core::fmt;
+
+/// A moment, in milliseconds since an arbitrary start that stays fixed for one kernel.
+///
+/// The kernel reads no clock: every moment it knows was handed to it. The driver's clock never runs
+/// backwards; should a caller's do so, a machine treats the earlier moment as the latest one it saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// The moment `ms` milliseconds later, or the end of time.
+    #[must_use]
+    pub fn after(self, ms: u64) -> Millis {
+        Millis(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this moment; 0 if `earlier` is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Millis) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A task of one dispatcher. Never reused: a slot that is filled again gets the next generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId {
+    /// The place in the dispatcher's slab.
+    pub slot: u32,
+    /// How many tasks had this place before.
+    pub generation: u32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "t{}.{}", self.slot, self.generation)
+    }
+}
+
+/// One wish of one task that expects an answer: a question to the model, a tool run, an approval or a child.
+///
+/// Counted up within a task from 1 and never reused (K2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WishId(pub u32);
+
+impl fmt::Display for WishId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! Wet: runs the kernel's wishes on a clock and a thread.

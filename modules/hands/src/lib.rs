@@ -1,0 +1,1 @@
+//! Wet: files beneath a workspace, a fetcher and a clock.

@@ -1,0 +1,1 @@
+//! Wet: the one HTTP client.

@@ -1,0 +1,1 @@
+//! Dry: the kernel's events as log lines, spans and timelines.

@@ -1,0 +1,1 @@
+//! Dry: a small rule-based model without network.

@@ -1,0 +1,1 @@
+//! Dry: the wire formats of five model providers.

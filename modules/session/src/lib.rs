@@ -1,0 +1,1 @@
+//! Wet: append-only session files.

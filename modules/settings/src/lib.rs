@@ -1,0 +1,1 @@
+//! Dry: configuration files as layers.

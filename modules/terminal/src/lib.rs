@@ -1,0 +1,1 @@
+//! Wet: the person's terminal.

@@ -1,0 +1,1 @@
+//! Dry: the built-in tools, over hands.

@@ -1,0 +1,1 @@
+//! For tests only: a strict scripted provider server and the play runner.

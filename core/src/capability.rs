@@ -292,9 +292,8 @@ impl Capability {
                 Network::Public | Network::None => None,
             }));
         }
-        let first = |mine: &[Place], theirs: &[Place]| {
-            theirs.iter().find(|p| !mine.iter().any(|m| m.covers(p))).cloned()
-        };
+        let first =
+            |mine: &[Place], theirs: &[Place]| theirs.iter().find(|p| !mine.iter().any(|m| m.covers(p))).cloned();
         None.or_else(|| first(&self.read, &other.read).map(Excess::Read))
             .or_else(|| first(&self.write, &other.write).map(Excess::Write))
             .or_else(|| first(&self.programs, &other.programs).map(Excess::Program))

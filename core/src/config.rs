@@ -117,7 +117,9 @@ impl Kind {
                 _ => return Err(self.wanted()),
             },
             Kind::Int { .. } => Value::Int(text.parse().map_err(|_| self.wanted())?),
-            Kind::List => Value::List(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()),
+            Kind::List => {
+                Value::List(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect())
+            }
             Kind::Text | Kind::Choice(_) | Kind::Secret => Value::Text(text.to_owned()),
         };
         self.check(value)
@@ -149,7 +151,9 @@ impl Kind {
             Kind::Text => "wanted a text".to_owned(),
             Kind::List => "wanted a list of texts".to_owned(),
             Kind::Choice(words) => alloc::format!("wanted one of {}", words.join(", ")),
-            Kind::Secret => "wanted a reference: env:NAME, file:PATH or keyring:NAME, never the secret itself".to_owned(),
+            Kind::Secret => {
+                "wanted a reference: env:NAME, file:PATH or keyring:NAME, never the secret itself".to_owned()
+            }
         }
     }
 }

@@ -49,8 +49,16 @@ impl Sha256 {
 
     /// Takes in more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.push(*byte);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let at = (self.bytes % 64) as usize;
+            let (now, later) = rest.split_at(rest.len().min(64 - at));
+            self.block[at..at + now.len()].copy_from_slice(now);
+            self.bytes = self.bytes.wrapping_add(now.len() as u64);
+            if self.bytes.is_multiple_of(64) {
+                self.compress();
+            }
+            rest = later;
         }
     }
 
@@ -58,24 +66,16 @@ impl Sha256 {
     #[must_use]
     pub fn finish(mut self) -> Digest {
         let bits = self.bytes.wrapping_mul(8);
-        self.push(0x80);
-        while self.bytes % 64 != 56 {
-            self.push(0);
-        }
+        // One bit, then zeros until eight bytes are left of a block, then the length (section 5.1.1).
+        let zeros = (119 - self.bytes % 64) % 64;
+        self.update(&[0x80]);
+        self.update(&[0; 64][..zeros as usize]);
         self.update(&bits.to_be_bytes());
         let mut digest = [0; 32];
         for (out, word) in digest.chunks_exact_mut(4).zip(self.state) {
             out.copy_from_slice(&word.to_be_bytes());
         }
         Digest(digest)
-    }
-
-    fn push(&mut self, byte: u8) {
-        self.block[(self.bytes % 64) as usize] = byte;
-        self.bytes = self.bytes.wrapping_add(1);
-        if self.bytes % 64 == 0 {
-            self.compress();
-        }
     }
 
     /// FIPS 180-4, section 6.2.2.
@@ -108,9 +108,8 @@ impl Sha256 {
 }
 
 /// FIPS 180-4, section 5.3.3.
-const INITIAL: [u32; 8] = [
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-];
+const INITIAL: [u32; 8] =
+    [0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19];
 
 /// FIPS 180-4, section 4.2.2.
 const CONSTANTS: [u32; 64] = [

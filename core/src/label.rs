@@ -1,40 +1,23 @@
 //! Labels: where a piece of a transcript came from, and the two bits that the sink rule is about.
 
+use crate::words::names;
 use core::fmt;
 
-/// Who or what a piece of text came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
-    /// The person this task works for.
-    Person,
-    /// The model's own words.
-    Model,
-    /// A tool, about things on this machine.
-    Tool,
-    /// The public network.
-    Web,
-    /// Somebody on a channel who is not the owner.
-    Guest,
-    /// Another node.
-    Peer,
-}
-
-impl Origin {
-    /// Every origin, in the order of their bits.
-    pub const ALL: [Origin; 6] =
-        [Origin::Person, Origin::Model, Origin::Tool, Origin::Web, Origin::Guest, Origin::Peer];
-
-    /// The name in events, logs and policies.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Origin::Person => "person",
-            Origin::Model => "model",
-            Origin::Tool => "tool",
-            Origin::Web => "web",
-            Origin::Guest => "guest",
-            Origin::Peer => "peer",
-        }
+names! {
+    /// Who or what a piece of text came from.
+    pub enum Origin {
+        /// The person this task works for.
+        Person = "person",
+        /// The model's own words.
+        Model = "model",
+        /// A tool, about things on this machine.
+        Tool = "tool",
+        /// The public network.
+        Web = "web",
+        /// Somebody on a channel who is not the owner.
+        Guest = "guest",
+        /// Another node.
+        Peer = "peer",
     }
 }
 

@@ -11,6 +11,7 @@ use core::fmt;
 
 use crate::tool::{Manifest, ToolCall};
 use crate::transcript::Entry;
+use crate::words::names;
 
 /// What a task asks a model, borrowed from the task.
 #[derive(Clone, Copy, Debug)]
@@ -231,17 +232,18 @@ impl Usage {
     }
 }
 
-/// Why a complete answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The model was done.
-    Done,
-    /// It waits for its tool calls.
-    Calls,
-    /// It reached the limit on output tokens.
-    Length,
-    /// The provider withheld the rest, or the model declined.
-    Refused,
+names! {
+    /// Why a complete answer ended.
+    pub enum Stop {
+        /// The model was done.
+        Done = "done",
+        /// It waits for its tool calls.
+        Calls = "calls",
+        /// It reached the limit on output tokens.
+        Length = "length",
+        /// The provider withheld the rest, or the model declined.
+        Refused = "refused",
+    }
 }
 
 /// What went wrong with a question, and what can be done.
@@ -269,58 +271,39 @@ impl fmt::Display for ModelError {
     }
 }
 
-/// The kinds of [`ModelError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ModelErrorKind {
-    /// The key is missing, wrong or not allowed this (HTTP 401, 403).
-    Unauthorized,
-    /// The account has no credit left (HTTP 402, or a quota that waiting does not refill).
-    Unpaid,
-    /// The provider has no such model (HTTP 404).
-    UnknownModel,
-    /// Too many requests (HTTP 429).
-    RateLimited,
-    /// The server failed or is overloaded (HTTP 5xx, 529).
-    Unavailable,
-    /// The question does not fit the model's context window.
-    ContextTooLong,
-    /// The server refused the request as malformed (other HTTP 4xx).
-    BadRequest,
-    /// This codec or model cannot do what was asked.
-    Unsupported,
-    /// No connection: refused, unreachable, unknown host, TLS.
-    Unreachable,
-    /// A time limit passed.
-    Timeout,
-    /// The answer broke off.
-    Cut,
-    /// The answer is not in the provider's format, such as a proxy's HTML page.
-    Malformed,
-    /// The answer is larger than allowed.
-    TooLarge,
+names! {
+    /// The kinds of [`ModelError`].
+    pub enum ModelErrorKind {
+        /// The key is missing, wrong or not allowed this (HTTP 401, 403).
+        Unauthorized = "unauthorized",
+        /// The account has no credit left (HTTP 402, or a quota that waiting does not refill).
+        Unpaid = "unpaid",
+        /// The provider has no such model (HTTP 404).
+        UnknownModel = "unknown_model",
+        /// Too many requests (HTTP 429).
+        RateLimited = "rate_limited",
+        /// The server failed or is overloaded (HTTP 5xx, 529).
+        Unavailable = "unavailable",
+        /// The question does not fit the model's context window.
+        ContextTooLong = "context_too_long",
+        /// The server refused the request as malformed (other HTTP 4xx).
+        BadRequest = "bad_request",
+        /// This codec or model cannot do what was asked.
+        Unsupported = "unsupported",
+        /// No connection: refused, unreachable, unknown host, TLS.
+        Unreachable = "unreachable",
+        /// A time limit passed.
+        Timeout = "timeout",
+        /// The answer broke off.
+        Cut = "cut",
+        /// The answer is not in the provider's format, such as a proxy's HTML page.
+        Malformed = "malformed",
+        /// The answer is larger than allowed.
+        TooLarge = "too_large",
+    }
 }
 
 impl ModelErrorKind {
-    /// The name in events and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            ModelErrorKind::Unauthorized => "unauthorized",
-            ModelErrorKind::Unpaid => "unpaid",
-            ModelErrorKind::UnknownModel => "unknown_model",
-            ModelErrorKind::RateLimited => "rate_limited",
-            ModelErrorKind::Unavailable => "unavailable",
-            ModelErrorKind::ContextTooLong => "context_too_long",
-            ModelErrorKind::BadRequest => "bad_request",
-            ModelErrorKind::Unsupported => "unsupported",
-            ModelErrorKind::Unreachable => "unreachable",
-            ModelErrorKind::Timeout => "timeout",
-            ModelErrorKind::Cut => "cut",
-            ModelErrorKind::Malformed => "malformed",
-            ModelErrorKind::TooLarge => "too_large",
-        }
-    }
-
     /// Whether the same question to the same model may do better after a wait.
     #[must_use]
     pub fn is_passing(self) -> bool {

@@ -1,77 +1,35 @@
 //! The policy table: what a call does × who asked for it → allow, ask or deny.
 
-use core::fmt;
+use crate::tool::Act;
+use crate::words::names;
 
-use crate::tool::{Act, Acts};
-
-/// On whose behalf a task works: the columns of the policy table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Asker {
-    /// The person at the terminal.
-    Terminal,
-    /// The owner, over a channel.
-    Owner,
-    /// Somebody else on a channel.
-    Guest,
-    /// A schedule.
-    Schedule,
-    /// Another agent: every child task.
-    Agent,
-    /// Another node.
-    Peer,
-}
-
-impl Asker {
-    /// Every asker, in the order of the table's columns.
-    pub const ALL: [Asker; 6] =
-        [Asker::Terminal, Asker::Owner, Asker::Guest, Asker::Schedule, Asker::Agent, Asker::Peer];
-
-    /// The name in policies and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Asker::Terminal => "terminal",
-            Asker::Owner => "owner",
-            Asker::Guest => "guest",
-            Asker::Schedule => "schedule",
-            Asker::Agent => "agent",
-            Asker::Peer => "peer",
-        }
+names! {
+    /// On whose behalf a task works: the columns of the policy table.
+    pub enum Asker {
+        /// The person at the terminal.
+        Terminal = "terminal",
+        /// The owner, over a channel.
+        Owner = "owner",
+        /// Somebody else on a channel.
+        Guest = "guest",
+        /// A schedule.
+        Schedule = "schedule",
+        /// Another agent: every child task.
+        Agent = "agent",
+        /// Another node.
+        Peer = "peer",
     }
 }
 
-/// What the table says, from the widest to the narrowest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Decision {
-    /// Go on.
-    Allow,
-    /// Ask the person first.
-    Ask,
-    /// Refuse.
-    Deny,
-}
-
-impl Decision {
-    /// The name in policies and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Decision::Allow => "allow",
-            Decision::Ask => "ask",
-            Decision::Deny => "deny",
-        }
-    }
-
-    /// The decision of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Decision> {
-        [Decision::Allow, Decision::Ask, Decision::Deny].into_iter().find(|d| d.name() == name)
-    }
-}
-
-impl fmt::Display for Decision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+names! {
+    /// What the table says, from the widest to the narrowest.
+    pub enum Decision {
+        /// Go on.
+        Allow = "allow",
+        /// Ask the person first.
+        Ask = "ask",
+        /// Refuse.
+        Deny = "deny",
     }
 }
 
@@ -112,11 +70,5 @@ impl Policy {
     /// Sets one cell.
     pub fn set(&mut self, act: Act, asker: Asker, decision: Decision) {
         self.cells[act as usize][asker as usize] = decision;
-    }
-
-    /// The narrowest decision over all of `acts`, and the act that it is for; `None` where there are none.
-    #[must_use]
-    pub fn strictest(&self, acts: Acts, asker: Asker) -> Option<(Decision, Act)> {
-        acts.iter().map(|act| (self.decision(act, asker), act)).max_by_key(|(decision, _)| *decision)
     }
 }

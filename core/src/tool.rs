@@ -12,60 +12,33 @@ use core::fmt;
 use crate::capability::Capability;
 use crate::digest::{Digest, Sha256};
 use crate::label::Label;
+use crate::words::names;
 
-/// What a call does to the world: the rows of the policy table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Act {
-    /// Reads files of the workspace.
-    ReadWorkspace,
-    /// Reads private things outside it.
-    ReadPrivate,
-    /// Changes files.
-    Write,
-    /// Executes a program.
-    Execute,
-    /// Reads from the network. The request itself leaves the machine.
-    NetworkRead,
-    /// Sends to the network.
-    NetworkSend,
-    /// Writes to a person.
-    MessagePerson,
-    /// Installs or trusts code.
-    Install,
-    /// Spends money.
-    Spend,
+names! {
+    /// What a call does to the world: the rows of the policy table.
+    pub enum Act {
+        /// Reads files of the workspace.
+        ReadWorkspace = "read_workspace",
+        /// Reads private things outside it.
+        ReadPrivate = "read_private",
+        /// Changes files.
+        Write = "write",
+        /// Executes a program.
+        Execute = "execute",
+        /// Reads from the network. The request itself leaves the machine.
+        NetworkRead = "network_read",
+        /// Sends to the network.
+        NetworkSend = "network_send",
+        /// Writes to a person.
+        MessagePerson = "message_person",
+        /// Installs or trusts code.
+        Install = "install",
+        /// Spends money.
+        Spend = "spend",
+    }
 }
 
 impl Act {
-    /// Every act, in the order of their bits.
-    pub const ALL: [Act; 9] = [
-        Act::ReadWorkspace,
-        Act::ReadPrivate,
-        Act::Write,
-        Act::Execute,
-        Act::NetworkRead,
-        Act::NetworkSend,
-        Act::MessagePerson,
-        Act::Install,
-        Act::Spend,
-    ];
-
-    /// The name in policies, flags and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Act::ReadWorkspace => "read_workspace",
-            Act::ReadPrivate => "read_private",
-            Act::Write => "write",
-            Act::Execute => "execute",
-            Act::NetworkRead => "network_read",
-            Act::NetworkSend => "network_send",
-            Act::MessagePerson => "message_person",
-            Act::Install => "install",
-            Act::Spend => "spend",
-        }
-    }
-
     /// Whether something leaves the machine: the sinks of the information-flow rule.
     #[must_use]
     pub fn is_sink(self) -> bool {
@@ -121,7 +94,7 @@ impl Acts {
 
     /// The acts in it, in order.
     pub fn iter(self) -> impl Iterator<Item = Act> {
-        Act::ALL.into_iter().filter(move |act| self.has(*act))
+        Act::ALL.iter().copied().filter(move |act| self.has(*act))
     }
 }
 
@@ -172,17 +145,18 @@ impl Limits {
     }
 }
 
-/// What runs a tool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Runtime {
-    /// Trusted code of this program, through [`Hands`].
-    Builtin,
-    /// A WebAssembly component, in the secure runtime.
-    Wasm,
-    /// A program, in the secure runtime.
-    Native,
-    /// A server that speaks the Model Context Protocol, in the secure runtime.
-    Mcp,
+names! {
+    /// What runs a tool.
+    pub enum Runtime {
+        /// Trusted code of this program, through [`Hands`].
+        Builtin = "builtin",
+        /// A WebAssembly component, in the secure runtime.
+        Wasm = "wasm",
+        /// A program, in the secure runtime.
+        Native = "native",
+        /// A server that speaks the Model Context Protocol, in the secure runtime.
+        Mcp = "mcp",
+    }
 }
 
 /// What a tool says of itself before it runs.

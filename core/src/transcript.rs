@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use crate::label::{Label, Origin};
 use crate::model::Part;
+use crate::words::names;
 
 /// An image for the model to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +72,14 @@ impl ToolEntry {
     }
 }
 
-/// Whether a tool did what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ToolOutcome {
-    /// It did.
-    Done,
-    /// It did not: it failed, was refused, or does not exist.
-    Failed,
+names! {
+    /// Whether a tool did what was asked.
+    pub enum ToolOutcome {
+        /// It did.
+        Done = "done",
+        /// It did not: it failed, was refused, or does not exist.
+        Failed = "failed",
+    }
 }
 
 impl Entry {

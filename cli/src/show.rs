@@ -1,0 +1,303 @@
+//! What a running task shows: the answer on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
+
+use aether_core::event::{Event, Next};
+use aether_core::facts::{Outcome, Verdict};
+use aether_core::words::TaskId;
+use aether_driver::Told;
+use aether_observe::{Level, Names, Stamp, TraceId, level, line};
+use aether_session::{TraceFile, TraceStore};
+use aether_terminal::{Neutral, Stream, Style, neutral};
+use serde_json::{Value, json};
+
+use crate::args::Invocation;
+use crate::boot::Boot;
+use crate::trouble::Trouble;
+
+/// How the answer is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Piece by piece, as it comes.
+    Live,
+    /// In one, at the end: for programs that read it.
+    Last,
+    /// JSON lines.
+    Json,
+}
+
+/// Shows one task and what it spawns.
+pub(crate) struct Show {
+    form: Form,
+    style: Style,
+    root: Option<TaskId>,
+    models: Vec<String>,
+    trace: Trace,
+    log: Log,
+    neutral: Neutral,
+    /// Whether the last thing on standard output was the end of a line, or nothing.
+    is_fresh: bool,
+}
+
+/// Where events are written down.
+struct Trace {
+    id: TraceId,
+    file: Option<TraceFile>,
+}
+
+/// Which events are shown while the task runs.
+struct Log {
+    level: Option<Level>,
+    file: Option<std::fs::File>,
+}
+
+impl Show {
+    /// Nothing is shown yet.
+    pub(crate) fn new(boot: &Boot, invocation: &Invocation, models: &[String]) -> Result<Show, Trouble> {
+        let form = if invocation.has("json") {
+            Form::Json
+        } else if io::stdout().is_terminal() {
+            Form::Live
+        } else {
+            Form::Last
+        };
+        let style = Style::new(boot.config.text("color").unwrap_or("auto"), Stream::Error);
+        for notice in &boot.notices {
+            eprint(&style.yellow(&format!("note: {notice}")));
+        }
+        let id = TraceId::new(random_bytes());
+        let trace = Trace { id, file: trace_file(boot, id) };
+        Ok(Show {
+            form,
+            style,
+            root: None,
+            models: models.to_vec(),
+            trace,
+            log: log(boot)?,
+            neutral: Neutral::default(),
+            is_fresh: true,
+        })
+    }
+
+    /// Follows this task.
+    pub(crate) fn begin(&mut self, root: TaskId) {
+        self.root = Some(root);
+    }
+
+    /// The task that is followed.
+    pub(crate) fn root(&self) -> TaskId {
+        self.root.unwrap_or(TaskId { slot: 0, generation: 0 })
+    }
+
+    /// Shows one thing. `Some` once the task that is followed is over.
+    pub(crate) fn tell(&mut self, task: TaskId, parent: Option<TaskId>, told: Told) -> io::Result<Option<Outcome>> {
+        let is_root = Some(task) == self.root;
+        match told {
+            Told::Noted(event) => self.event(task, parent, &event)?,
+            Told::Said { text, .. } if self.form == Form::Json => {
+                self.json(&json!({"event": "said", "task": task.to_string(), "text": text}))?;
+            }
+            Told::Reasoned { text, .. } if self.form == Form::Json => {
+                self.json(&json!({"event": "reasoned", "task": task.to_string(), "text": text}))?;
+            }
+            Told::Unsaid { .. } if self.form == Form::Json => {
+                self.json(&json!({"event": "unsaid", "task": task.to_string()}))?;
+            }
+            Told::Said { text, .. } if is_root && self.form == Form::Live => self.say(&text)?,
+            Told::Unsaid { .. } if is_root && self.form == Form::Live => {
+                self.fresh_line()?;
+                self.notice("the answer broke off; what stands above is void, the question is asked again");
+            }
+            Told::Said { .. } | Told::Reasoned { .. } | Told::Unsaid { .. } => {}
+            Told::Ended(outcome) => {
+                if is_root {
+                    return Ok(Some(*outcome));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Shows how it ended.
+    pub(crate) fn end(&mut self, outcome: &Outcome) -> Result<(), Trouble> {
+        let shown = match self.form {
+            Form::Live => self.fresh_line(),
+            Form::Last if outcome.answer.is_empty() => Ok(()),
+            Form::Last => {
+                let newline = if outcome.answer.ends_with('\n') { "" } else { "\n" };
+                write_out(&format!("{}{newline}", outcome.answer))
+            }
+            Form::Json => self.json(&ending(outcome)),
+        };
+        match shown {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                return Err(Trouble::failed(format!("the answer cannot be written: {error}")));
+            }
+            _ => {}
+        }
+        if let Some(sentence) = sentence(&outcome.verdict) {
+            eprint(&self.style.red(&sentence));
+        }
+        Ok(())
+    }
+
+    /// Tells the person something besides the answer.
+    pub(crate) fn notice(&self, text: &str) {
+        eprint(&self.style.yellow(&format!("note: {text}")));
+    }
+
+    /// The trace's id.
+    pub(crate) fn trace_id(&self) -> TraceId {
+        self.trace.id
+    }
+
+    fn say(&mut self, piece: &str) -> io::Result<()> {
+        let text = self.neutral.push(piece);
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.is_fresh = text.ends_with('\n');
+        write_out(&text)
+    }
+
+    fn fresh_line(&mut self) -> io::Result<()> {
+        if self.is_fresh {
+            return Ok(());
+        }
+        self.is_fresh = true;
+        write_out("\n")
+    }
+
+    fn event(&mut self, task: TaskId, parent: Option<TaskId>, event: &Event) -> io::Result<()> {
+        let stamp = Stamp { unix_ms: unix_ms(), trace: self.trace.id, task, parent };
+        let text = line(&stamp, &Names { models: &self.models }, event);
+        if let Some(file) = &mut self.trace.file {
+            if let Err(error) = file.append(&text) {
+                self.trace.file = None;
+                self.notice(&format!("the trace ends here: {error}"));
+            }
+        }
+        if self.log.level.is_some_and(|most| level(event) <= most) {
+            self.log.write(&text)?;
+        }
+        match self.form {
+            Form::Json => write_out(&format!("{text}\n")),
+            Form::Live | Form::Last if Some(task) == self.root && io::stderr().is_terminal() => self.progress(event),
+            Form::Live | Form::Last => Ok(()),
+        }
+    }
+
+    /// What a person at a terminal wants to know on the way.
+    fn progress(&mut self, event: &Event) -> io::Result<()> {
+        let text = match event {
+            Event::Allowed { tool, .. } => format!("· {}", tool.name),
+            Event::Refused { tool, why } => format!("· {} refused ({why})", neutral(tool)),
+            Event::Failed { kind, next: Next::Retry { after_ms }, .. } => format!("· {kind}, trying again in {after_ms} ms"),
+            Event::Failed { kind, next: Next::Fallback, .. } => format!("· {kind}, asking the next model"),
+            Event::Tripped { governor } => format!("· {}: {}", governor, governor.reason()),
+            Event::Folded { entries, .. } => format!("· folded {entries} older entries to make room"),
+            Event::Delegated { .. } => "· a child task begins".to_owned(),
+            _ => return Ok(()),
+        };
+        self.fresh_line()?;
+        eprint(&self.style.dim(&text));
+        Ok(())
+    }
+
+    fn json(&self, value: &Value) -> io::Result<()> {
+        write_out(&format!("{value}\n"))
+    }
+}
+
+impl Log {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => file.write_all(format!("{text}\n").as_bytes()),
+            None => {
+                eprint(text);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How a task ended, as the last JSON line says it.
+pub(crate) fn ending(outcome: &Outcome) -> Value {
+    let spending = &outcome.spending;
+    json!({
+        "event": "outcome",
+        "verdict": outcome.verdict.name(),
+        "message": sentence(&outcome.verdict),
+        "answer": &*outcome.answer,
+        "label": outcome.label.to_string(),
+        "model_calls": spending.model_calls,
+        "tool_calls": spending.tool_calls,
+        "input_tokens": spending.usage.input_tokens,
+        "output_tokens": spending.usage.output_tokens,
+        "cached_tokens": spending.usage.cached_tokens,
+        "cost_micro_usd": spending.cost_micro_usd(),
+    })
+}
+
+/// What the person should know of a verdict; nothing where all went well.
+pub(crate) fn sentence(verdict: &Verdict) -> Option<String> {
+    match verdict {
+        Verdict::Done => None,
+        Verdict::Length => Some("the answer reached the limit on output tokens; raise model_options.output_tokens_max".to_owned()),
+        Verdict::Refused => Some("the model declined to answer; put the goal differently or ask another model".to_owned()),
+        Verdict::Spent(governor) => {
+            Some(format!("stopped: {} ({governor}); raise it with a --max-… flag or in [limits]", governor.reason()))
+        }
+        Verdict::Failed(error) => Some(format!("error: {error}")),
+        Verdict::Interrupted => Some("interrupted".to_owned()),
+    }
+}
+
+/// Writes to standard output and flushes it.
+pub(crate) fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Writes a line to standard error. A standard error that is closed is nobody's loss.
+pub(crate) fn eprint(text: &str) {
+    let _written = writeln!(io::stderr().lock(), "{text}");
+}
+
+fn trace_file(boot: &Boot, id: TraceId) -> Option<TraceFile> {
+    let files_max = usize::try_from(boot.number("trace.files_max")).unwrap_or(0);
+    if files_max == 0 {
+        return None;
+    }
+    // A trace is a convenience: a data directory that cannot be written must not keep a task from running.
+    let store = TraceStore::open(&boot.directories.traces(), files_max, boot.number("trace.file_bytes_max")).ok()?;
+    store.create(&id.to_string()).ok()
+}
+
+fn log(boot: &Boot) -> Result<Log, Trouble> {
+    let name = boot.config.text("log.level").unwrap_or("off");
+    let file = match boot.config.text("log.file").filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            Some(opened.map_err(|error| Trouble::usage(format!("log.file {path}: {error}")))?)
+        }
+        None => None,
+    };
+    Ok(Log { level: Level::named(name), file })
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn random_bytes() -> [u8; 16] {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let half = || RandomState::new().build_hasher().finish().to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&half());
+    bytes[8..].copy_from_slice(&half());
+    bytes
+}

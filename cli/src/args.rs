@@ -52,7 +52,13 @@ pub(crate) struct Invocation {
 /// Flags that every command understands.
 pub(crate) const EVERYWHERE: &[Flag] = &[
     Flag { long: "help", short: Some('h'), value: None, key: None, doc: "Say how a command is used" },
-    Flag { long: "config", short: None, value: Some("FILE"), key: None, doc: "Read this configuration file instead of the usual one" },
+    Flag {
+        long: "config",
+        short: None,
+        value: Some("FILE"),
+        key: None,
+        doc: "Read this configuration file instead of the usual one",
+    },
     Flag { long: "color", short: None, value: Some("WHEN"), key: Some("color"), doc: "auto, always or never" },
 ];
 
@@ -168,7 +174,8 @@ fn find(commands: &'static [Command], words: &mut Vec<String>) -> Result<Option<
         words.clear();
         return Ok(Some(command));
     }
-    let mut heads = commands.iter().filter(|command| command.name.split(' ').next() == words.first().map(String::as_str));
+    let mut heads =
+        commands.iter().filter(|command| command.name.split(' ').next() == words.first().map(String::as_str));
     if words.len() == 1 && heads.next().is_some() {
         return Ok(None);
     }
@@ -178,7 +185,8 @@ fn find(commands: &'static [Command], words: &mut Vec<String>) -> Result<Option<
 /// What to say of words that name no command.
 pub(crate) fn unknown_command(commands: &'static [Command], typed: &str) -> Trouble {
     let head = typed.split(' ').next().unwrap_or(typed);
-    let below: Vec<&str> = commands.iter().map(|c| c.name).filter(|name| name.split(' ').next() == Some(head)).collect();
+    let below: Vec<&str> =
+        commands.iter().map(|c| c.name).filter(|name| name.split(' ').next() == Some(head)).collect();
     if !below.is_empty() {
         let rest: Vec<&str> = below.iter().filter_map(|name| name.split_once(' ')).map(|(_, rest)| rest).collect();
         let hint = match typed.split_once(' ').and_then(|(_, rest)| nearest(rest, rest_of(&below))) {
@@ -201,14 +209,16 @@ fn rest_of<'a>(names: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
 }
 
 fn flag(command: &'static Command, name: &str, is_long: bool) -> Result<&'static Flag, Trouble> {
-    let found = command.all_flags().find(|flag| {
-        if is_long { flag.long == name } else { flag.short.is_some_and(|short| name.starts_with(short)) }
-    });
+    let found = command
+        .all_flags()
+        .find(|flag| if is_long { flag.long == name } else { flag.short.is_some_and(|short| name.starts_with(short)) });
     found.ok_or_else(|| {
         let dashes = if is_long { "--" } else { "-" };
         let near = nearest(name, command.all_flags().map(|flag| flag.long)).filter(|_| is_long);
         Trouble::usage(match near {
-            Some(near) => format!("unknown flag `{dashes}{name}` for `aether {}`; did you mean `--{near}`?", command.name),
+            Some(near) => {
+                format!("unknown flag `{dashes}{name}` for `aether {}`; did you mean `--{near}`?", command.name)
+            }
             None => format!("unknown flag `{dashes}{name}`; `aether {} --help` lists the known ones", command.name),
         })
     })

@@ -22,7 +22,9 @@ pub(crate) async fn ask(
     let failed = answered.as_ref().err().map(|error| error.kind).or_else(|| answered.as_ref().ok().copied().flatten());
     if let Ok(mut breaker) = remote.breaker.lock() {
         match failed {
-            Some(ModelErrorKind::Unavailable | ModelErrorKind::Unreachable | ModelErrorKind::Timeout) => breaker.failed(),
+            Some(ModelErrorKind::Unavailable | ModelErrorKind::Unreachable | ModelErrorKind::Timeout) => {
+                breaker.failed()
+            }
             _ => breaker.succeeded(),
         }
     }
@@ -32,7 +34,11 @@ pub(crate) async fn ask(
 fn admit(remote: &Remote) -> Result<(), ModelError> {
     let admitted = remote.breaker.lock().map_or(Ok(()), |mut breaker| breaker.admit());
     admitted.map_err(|left_ms| {
-        let message = format!("{} failed several times in a row and is left alone for {} s", remote.provider, left_ms.div_ceil(1000));
+        let message = format!(
+            "{} failed several times in a row and is left alone for {} s",
+            remote.provider,
+            left_ms.div_ceil(1000)
+        );
         let mut error = ModelError::new(ModelErrorKind::Unavailable, message);
         error.retry_after_ms = Some(left_ms);
         error
@@ -49,7 +55,8 @@ async fn exchange(
 ) -> Result<Option<ModelErrorKind>, ModelError> {
     let mut response = send(client, remote, request, limits).await?;
     let content_type = media_type(&response);
-    let head = Head { status: response.status(), content_type: &content_type, retry_after_ms: retry_after_ms(&response) };
+    let head =
+        Head { status: response.status(), content_type: &content_type, retry_after_ms: retry_after_ms(&response) };
     let mut reader = remote.codec.reader(head);
     let mut failed = None;
     let mut events = Vec::new();

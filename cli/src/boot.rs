@@ -28,14 +28,17 @@ pub(crate) struct Boot {
 impl Boot {
     /// Reads everything. The first thing that is wrong is reported with all others of its kind.
     pub(crate) fn new(invocation: &Invocation) -> Result<Boot, Trouble> {
-        let directories = Directories::from_environment(Platform::HERE, |name| env::var_os(name)).map_err(Trouble::failed)?;
-        let named = invocation.value("config").map(PathBuf::from).or_else(|| env::var_os("AETHER_CONFIG").map(PathBuf::from));
+        let directories =
+            Directories::from_environment(Platform::HERE, |name| env::var_os(name)).map_err(Trouble::failed)?;
+        let named =
+            invocation.value("config").map(PathBuf::from).or_else(|| env::var_os("AETHER_CONFIG").map(PathBuf::from));
         let config_file = named.clone().unwrap_or_else(|| directories.config_file());
         let mut config = Config::new(TABLES);
         if let Some(text) = file_text(&config_file, named.is_some())? {
             aether_settings::read(&config_file.to_string_lossy(), &text, &mut config).map_err(many)?;
         }
-        let variables = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let unknown = aether_settings::environment(variables, OTHER_VARIABLES, &mut config).map_err(many)?;
         for (flag, value) in &invocation.flags {
             if let Some(key) = flag.key {
@@ -58,7 +61,7 @@ fn file_text(path: &Path, is_named: bool) -> Result<Option<String>, Trouble> {
     if !is_named && !path.exists() {
         return Ok(None);
     }
-    let text = private::read_text(path, aether_settings::CONFIG_BYTES_MAX);
+    let text = private::read_text(path, aether_settings::CONFIG_BYTES_MAX as u64);
     text.map(Some).map_err(|error| Trouble::usage(format!("configuration: {error}")))
 }
 

@@ -63,7 +63,8 @@ impl Secret {
 /// variable is set, else the built-in one.
 pub(crate) fn detected() -> (String, String) {
     for preset in presets() {
-        let variable = preset.key_variables.iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+        let variable =
+            preset.key_variables.iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
         if let (Some(variable), Some(model)) = (variable, preset.model) {
             return (format!("{}/{model}", preset.name), format!("{variable} is set"));
         }
@@ -94,7 +95,8 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
         };
         return Ok(Lane { choice, title: title.to_owned(), way: Way::Offline });
     }
-    let (provider, model) = title.split_once('/').map_or((title, None), |(p, m)| (p, Some(m).filter(|m| !m.is_empty())));
+    let (provider, model) =
+        title.split_once('/').map_or((title, None), |(p, m)| (p, Some(m).filter(|m| !m.is_empty())));
     let known = preset(provider);
     let remote = remote(config, provider, known)?;
     let model = model.or_else(|| known.and_then(|preset| preset.model)).ok_or_else(|| {
@@ -121,7 +123,9 @@ pub(crate) fn remote(config: &Config, provider: &str, known: Option<&'static Pre
         let names = presets().iter().map(|preset| preset.name).chain(config.names("providers."));
         let hint = match nearest(provider, names) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("`aether model list` shows the known ones; for another, set providers.{provider}.kind and .base_url"),
+            None => format!(
+                "`aether model list` shows the known ones; for another, set providers.{provider}.kind and .base_url"
+            ),
         };
         return Err(Trouble::usage(format!("unknown provider `{provider}`; {hint}")));
     }
@@ -132,15 +136,19 @@ pub(crate) fn remote(config: &Config, provider: &str, known: Option<&'static Pre
     };
     let base_url = setting("base_url").or_else(|| known.and_then(|preset| preset.base_url).map(str::to_owned));
     let base_url = base_url.ok_or_else(|| {
-        Trouble::usage(format!("provider {provider} has no address; set it with `aether config set providers.{provider}.base_url URL`"))
+        Trouble::usage(format!(
+            "provider {provider} has no address; set it with `aether config set providers.{provider}.base_url URL`"
+        ))
     })?;
     let base_url = base_url.trim_end_matches('/').to_owned();
     Url::parse(&base_url).map_err(|fault| Trouble::usage(format!("providers.{provider}.base_url: {fault}")))?;
     let key = key(config, provider, known)?;
     let prefix = format!("providers.{provider}.headers.");
     let names: Vec<String> = config.names(&prefix).map(str::to_owned).collect();
-    let mut headers: Vec<(String, String)> =
-        names.into_iter().filter_map(|name| Some((name.clone(), config.text(&format!("{prefix}{name}"))?.to_owned()))).collect();
+    let mut headers: Vec<(String, String)> = names
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), config.text(&format!("{prefix}{name}"))?.to_owned())))
+        .collect();
     if let Some(organization) = setting("organization") {
         headers.push(("openai-organization".to_owned(), organization));
     }

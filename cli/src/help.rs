@@ -45,7 +45,8 @@ pub(crate) fn help(invocation: &Invocation) -> Result<Exit, Trouble> {
     if let Some(command) = COMMANDS.iter().find(|command| command.name == typed) {
         return of(command);
     }
-    let below: Vec<&Command> = COMMANDS.iter().filter(|command| command.name.split(' ').next() == Some(&typed)).collect();
+    let below: Vec<&Command> =
+        COMMANDS.iter().filter(|command| command.name.split(' ').next() == Some(&typed)).collect();
     if below.is_empty() {
         let heads = COMMANDS.iter().map(|command| command.name);
         return Err(match nearest(&typed, heads) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aether_core::facts::{Answer, ApprovalRequest};
 use aether_core::model::{ModelError, Question};
 use aether_core::tool::{Acts, Authorized, Fetch, Fetched, HandsError, Output};
+use aether_core::transcript::ToolOutcome;
 use aether_core::words::TaskId;
 use aether_driver::{Boxed, Job, Sink, Stop, World};
 use aether_hands::{Fetcher, Grip, Reach, Roots};
@@ -37,10 +38,14 @@ pub(crate) struct House {
 
 impl House {
     /// A house for one workspace. Nothing is connected and no thread is started yet.
-    pub(crate) fn new(boot: &Boot, lanes: Vec<Lane>, workspace: &Path, person: Box<dyn Person>) -> Result<House, Trouble> {
-        let roots = Roots::open(&[("$workspace", workspace)]).map_err(|error| {
-            Trouble::usage(format!("workspace {error}; name another with --workspace DIR"))
-        })?;
+    pub(crate) fn new(
+        boot: &Boot,
+        lanes: Vec<Lane>,
+        workspace: &Path,
+        person: Box<dyn Person>,
+    ) -> Result<House, Trouble> {
+        let roots = Roots::open(&[("$workspace", workspace)])
+            .map_err(|error| Trouble::usage(format!("workspace {error}; name another with --workspace DIR")))?;
         Ok(House {
             lanes,
             client: client(boot)?,
@@ -77,9 +82,17 @@ impl House {
                 deadline: Instant::now() + Duration::from_millis(limits.runtime_ms_max),
                 fetcher: fetcher.as_ref().map(|fetcher| fetcher as &dyn Fetcher),
             });
-            tools.run(&authorized, &mut grip)
+            let Some(tool) = tools.tool(&authorized.call().name) else {
+                return failed(&authorized, format!("there is no tool `{}`", authorized.call().name));
+            };
+            tool.run(&authorized, &mut grip).unwrap_or_else(|why| failed(&authorized, why))
         }
     }
+}
+
+/// What a run gives that did not do what was asked.
+fn failed(authorized: &Authorized, why: String) -> Output {
+    Output { outcome: ToolOutcome::Failed, text: why.into(), label: authorized.needs().label }
 }
 
 /// The built-in tools, for one workspace.
@@ -105,7 +118,9 @@ pub(crate) fn client(boot: &Boot) -> Result<Client, Trouble> {
     };
     let (plaintext_hosts, wrong) = HostPatterns::parse(&config.list("network.plaintext_hosts").join(","));
     if let Some(wrong) = wrong.first() {
-        return Err(Trouble::usage(format!("network.plaintext_hosts: `{wrong}` is no host; wanted names, addresses or CIDR ranges")));
+        return Err(Trouble::usage(format!(
+            "network.plaintext_hosts: `{wrong}` is no host; wanted names, addresses or CIDR ranges"
+        )));
     }
     Ok(Client::new(ClientOptions {
         ca_file: config.text("network.ca_file").filter(|path| !path.is_empty()).map(Into::into),
@@ -201,4 +216,3 @@ async fn get(client: &Client, fetch: &Fetch<'_>) -> Result<Fetched, NetError> {
     }
     Ok(fetched)
 }
-

@@ -11,7 +11,9 @@ and name the file and line that a fact comes from. Say plainly what you do not k
 /// The instructions of a profile, with the workspace they apply to.
 pub(crate) fn instructions(profile: &str, workspace: &str) -> String {
     let own = match profile {
-        "coder" => "\nThe workspace is a code base: keep its style, change as little as the goal needs, and say how the change can be checked.",
+        "coder" => {
+            "\nThe workspace is a code base: keep its style, change as little as the goal needs, and say how the change can be checked."
+        }
         "edge" => "\nThis machine is small and may be offline: prefer few calls and short answers.",
         "server" => "\nNobody watches while you work: take no step that you could not justify from the goal alone.",
         _ => "",

@@ -23,8 +23,20 @@ use crate::trouble::{Exit, Trouble};
 /// Flags of `aether run` alone.
 pub(crate) const FLAGS: &[Flag] = &[
     Flag { long: "file", short: Some('f'), value: Some("FILE"), key: None, doc: "Read the goal from a file" },
-    Flag { long: "image", short: None, value: Some("FILE"), key: None, doc: "Show the model an image (PNG, JPEG, GIF, WebP)" },
-    Flag { long: "schema", short: None, value: Some("FILE"), key: None, doc: "The answer must satisfy this JSON Schema" },
+    Flag {
+        long: "image",
+        short: None,
+        value: Some("FILE"),
+        key: None,
+        doc: "Show the model an image (PNG, JPEG, GIF, WebP)",
+    },
+    Flag {
+        long: "schema",
+        short: None,
+        value: Some("FILE"),
+        key: None,
+        doc: "The answer must satisfy this JSON Schema",
+    },
     Flag { long: "json", short: None, value: None, key: None, doc: "Everything that happens as JSON lines" },
     Flag { long: "tool", short: None, value: Some("NAME"), key: None, doc: "Run one tool instead of a task" },
     Flag { long: "input", short: None, value: Some("JSON"), key: None, doc: "The input of --tool" },
@@ -43,7 +55,8 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
         return run_tool(invocation, name, invocation.value("input").unwrap_or("{}"));
     }
     let boot = Boot::new(invocation)?;
-    let message = Message { text: goal(invocation)?.into(), images: images(invocation)?, label: Label::from(Origin::Person) };
+    let message =
+        Message { text: goal(invocation)?.into(), images: images(invocation)?, label: Label::from(Origin::Person) };
     let schema = invocation.value("schema").map(schema).transpose()?;
     let mode = if invocation.has("yes") { Mode::Yes } else { Mode::Terminal };
     let setup = Setup::new(&boot, invocation, schema, Box::new(AtTerminal::new(mode)))?;
@@ -66,7 +79,8 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
 
 /// A runtime with one thread and, for blocking tools, a few workers that start when they are needed.
 pub(crate) fn runtime() -> Result<Runtime, Trouble> {
-    let built = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(16).build();
+    let built =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(16).build();
     built.map_err(|error| Trouble::failed(format!("the event loop cannot start: {error}")))
 }
 
@@ -130,10 +144,15 @@ fn goal(invocation: &Invocation) -> Result<String, Trouble> {
     }
     let goal = parts.join("\n\n");
     if goal.trim().is_empty() {
-        return Err(Trouble::usage("there is no goal; usage: aether run \"GOAL\", aether run --file FILE, or aether run - to read standard input"));
+        return Err(Trouble::usage(
+            "there is no goal; usage: aether run \"GOAL\", aether run --file FILE, or aether run - to read standard input",
+        ));
     }
     if goal.len() as u64 > GOAL_BYTES_MAX {
-        return Err(Trouble::usage(format!("the goal has {} bytes; at most {GOAL_BYTES_MAX} are taken; put large data in a file and name the file", goal.len())));
+        return Err(Trouble::usage(format!(
+            "the goal has {} bytes; at most {GOAL_BYTES_MAX} are taken; put large data in a file and name the file",
+            goal.len()
+        )));
     }
     Ok(goal)
 }
@@ -141,7 +160,11 @@ fn goal(invocation: &Invocation) -> Result<String, Trouble> {
 fn from_stdin() -> Result<String, Trouble> {
     let mut bytes = Vec::new();
     let stdin = std::io::stdin();
-    stdin.lock().take(GOAL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| Trouble::failed(format!("standard input: {error}")))?;
+    stdin
+        .lock()
+        .take(GOAL_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Trouble::failed(format!("standard input: {error}")))?;
     text(&bytes, "standard input")
 }
 
@@ -149,7 +172,10 @@ fn from_stdin() -> Result<String, Trouble> {
 fn text(bytes: &[u8], from: &str) -> Result<String, Trouble> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),
-        Err(error) => Err(Trouble::usage(format!("{from} is not UTF-8 text (byte {}); convert it first", error.valid_up_to() + 1))),
+        Err(error) => Err(Trouble::usage(format!(
+            "{from} is not UTF-8 text (byte {}); convert it first",
+            error.valid_up_to() + 1
+        ))),
     }
 }
 

@@ -22,23 +22,107 @@ use crate::trouble::Trouble;
 /// Flags of every command that runs tasks.
 pub(crate) const TASK_FLAGS: &[Flag] = &[
     Flag { long: "model", short: Some('m'), value: Some("PROVIDER/NAME"), key: Some("model"), doc: "The model to ask" },
-    Flag { long: "fallback", short: None, value: Some("MODELS"), key: Some("fallback"), doc: "Models to ask when the first fails" },
-    Flag { long: "workspace", short: Some('w'), value: Some("DIR"), key: Some("workspace"), doc: "The directory that file tools may use" },
-    Flag { long: "profile", short: None, value: Some("NAME"), key: Some("profile"), doc: "assistant, coder, edge or server" },
-    Flag { long: "effort", short: None, value: Some("LEVEL"), key: Some("model_options.effort"), doc: "minimal, low, medium or high" },
-    Flag { long: "allow", short: None, value: Some("ACT"), key: None, doc: "Do not ask before this act, or (net:HOST) reach this host and no other" },
+    Flag {
+        long: "fallback",
+        short: None,
+        value: Some("MODELS"),
+        key: Some("fallback"),
+        doc: "Models to ask when the first fails",
+    },
+    Flag {
+        long: "workspace",
+        short: Some('w'),
+        value: Some("DIR"),
+        key: Some("workspace"),
+        doc: "The directory that file tools may use",
+    },
+    Flag {
+        long: "profile",
+        short: None,
+        value: Some("NAME"),
+        key: Some("profile"),
+        doc: "assistant, coder, edge or server",
+    },
+    Flag {
+        long: "effort",
+        short: None,
+        value: Some("LEVEL"),
+        key: Some("model_options.effort"),
+        doc: "minimal, low, medium or high",
+    },
+    Flag {
+        long: "allow",
+        short: None,
+        value: Some("ACT"),
+        key: None,
+        doc: "Do not ask before this act, or (net:HOST) reach this host and no other",
+    },
     Flag { long: "deny", short: None, value: Some("ACT|TOOL"), key: None, doc: "Refuse this act or this tool" },
-    Flag { long: "yes", short: Some('y'), value: None, key: None, doc: "Approve whatever policy asks about, but never a possible leak" },
+    Flag {
+        long: "yes",
+        short: Some('y'),
+        value: None,
+        key: None,
+        doc: "Approve whatever policy asks about, but never a possible leak",
+    },
     Flag { long: "no-stream", short: None, value: None, key: None, doc: "Wait for whole answers" },
-    Flag { long: "max-wall-ms", short: None, value: Some("N"), key: Some("limits.wall_ms"), doc: "Milliseconds a task may take" },
-    Flag { long: "max-model-calls", short: None, value: Some("N"), key: Some("limits.model_calls"), doc: "Questions to models" },
+    Flag {
+        long: "max-wall-ms",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.wall_ms"),
+        doc: "Milliseconds a task may take",
+    },
+    Flag {
+        long: "max-model-calls",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.model_calls"),
+        doc: "Questions to models",
+    },
     Flag { long: "max-tool-calls", short: None, value: Some("N"), key: Some("limits.tool_calls"), doc: "Tool calls" },
-    Flag { long: "max-tokens-in", short: None, value: Some("N"), key: Some("limits.tokens_in"), doc: "Input tokens over all questions" },
-    Flag { long: "max-tokens-out", short: None, value: Some("N"), key: Some("limits.tokens_out"), doc: "Output tokens over all answers" },
-    Flag { long: "max-cost-micro-usd", short: None, value: Some("N"), key: Some("limits.cost_micro_usd"), doc: "Millionths of a dollar" },
-    Flag { long: "max-output-bytes", short: None, value: Some("N"), key: Some("limits.output_bytes"), doc: "Bytes of answers" },
-    Flag { long: "max-depth", short: None, value: Some("N"), key: Some("limits.depth"), doc: "Generations of child tasks" },
-    Flag { long: "max-repeats", short: None, value: Some("N"), key: Some("limits.repeats"), doc: "Times the same call may bring the same result" },
+    Flag {
+        long: "max-tokens-in",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.tokens_in"),
+        doc: "Input tokens over all questions",
+    },
+    Flag {
+        long: "max-tokens-out",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.tokens_out"),
+        doc: "Output tokens over all answers",
+    },
+    Flag {
+        long: "max-cost-micro-usd",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.cost_micro_usd"),
+        doc: "Millionths of a dollar",
+    },
+    Flag {
+        long: "max-output-bytes",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.output_bytes"),
+        doc: "Bytes of answers",
+    },
+    Flag {
+        long: "max-depth",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.depth"),
+        doc: "Generations of child tasks",
+    },
+    Flag {
+        long: "max-repeats",
+        short: None,
+        value: Some("N"),
+        key: Some("limits.repeats"),
+        doc: "Times the same call may bring the same result",
+    },
 ];
 
 /// Shorter names for acts, as flags take them.
@@ -61,7 +145,12 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Reads everything from configuration and flags.
-    pub(crate) fn new(boot: &Boot, invocation: &Invocation, schema: Option<Arc<str>>, person: Box<dyn Person>) -> Result<Setup, Trouble> {
+    pub(crate) fn new(
+        boot: &Boot,
+        invocation: &Invocation,
+        schema: Option<Arc<str>>,
+        person: Box<dyn Person>,
+    ) -> Result<Setup, Trouble> {
         let workspace = workspace(boot)?;
         let house = House::new(boot, chain::lanes(&boot.config)?, &workspace, person)?;
         let tools = house.tools();
@@ -100,8 +189,9 @@ impl Setup {
 /// The workspace, absolute.
 pub(crate) fn workspace(boot: &Boot) -> Result<PathBuf, Trouble> {
     let named = boot.config.text("workspace").unwrap_or(".");
-    std::fs::canonicalize(named)
-        .map_err(|error| Trouble::usage(format!("workspace `{named}`: {error}; name an existing directory with --workspace DIR")))
+    std::fs::canonicalize(named).map_err(|error| {
+        Trouble::usage(format!("workspace `{named}`: {error}; name an existing directory with --workspace DIR"))
+    })
 }
 
 /// What a task of the person at the terminal may do at most; the policy table asks before most of it.
@@ -109,7 +199,10 @@ pub(crate) fn whole_grant() -> Grant {
     let workspace: Vec<Place> = Place::parse("$workspace").into_iter().collect();
     Grant {
         acts: Acts::of(&[Act::ReadWorkspace, Act::Write, Act::NetworkRead]),
-        capability: Capability::default().with_network(Network::Public).with_read(workspace.clone()).with_write(workspace),
+        capability: Capability::default()
+            .with_network(Network::Public)
+            .with_read(workspace.clone())
+            .with_write(workspace),
         tools: None,
         limits: Limits { runtime_ms_max: 120_000, ..Limits::BUILTIN },
     }
@@ -129,7 +222,12 @@ pub(crate) fn policy(boot: &Boot) -> Policy {
     policy
 }
 
-fn apply_flags(invocation: &Invocation, tools: &dyn Toolbox, policy: &mut Policy, grant: &mut Grant) -> Result<(), Trouble> {
+fn apply_flags(
+    invocation: &Invocation,
+    tools: &dyn Toolbox,
+    policy: &mut Policy,
+    grant: &mut Grant,
+) -> Result<(), Trouble> {
     let mut hosts = Vec::new();
     for word in invocation.values("allow") {
         if let Some(host) = word.strip_prefix("net:") {

@@ -8,7 +8,7 @@ use aether_core::facts::{Outcome, Verdict};
 use aether_core::words::TaskId;
 use aether_driver::Told;
 use aether_observe::{Level, Names, Stamp, TraceId, level, line};
-use aether_session::{TraceFile, TraceStore};
+use aether_session::{TraceLimits, TraceStore};
 use aether_terminal::{Neutral, Stream, Style, neutral};
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub(crate) struct Show {
 /// Where events are written down.
 struct Trace {
     id: TraceId,
-    file: Option<TraceFile>,
+    file: Option<aether_session::Trace>,
 }
 
 /// Which events are shown while the task runs.
@@ -67,7 +67,7 @@ impl Show {
             eprint(&style.yellow(&format!("note: {notice}")));
         }
         let id = TraceId::new(random_bytes());
-        let trace = Trace { id, file: trace_file(boot, id) };
+        let trace = Trace { id, file: trace_file(boot) };
         Ok(Show {
             form,
             style,
@@ -170,13 +170,11 @@ impl Show {
     }
 
     fn event(&mut self, task: TaskId, parent: Option<TaskId>, event: &Event) -> io::Result<()> {
-        let stamp = Stamp { unix_ms: unix_ms(), trace: self.trace.id, task, parent };
+        let stamp = Stamp { unix_ms: i64::try_from(unix_ms()).unwrap_or(i64::MAX), trace: self.trace.id, task, parent };
         let text = line(&stamp, &Names { models: &self.models }, event);
-        if let Some(file) = &mut self.trace.file {
-            if let Err(error) = file.append(&text) {
-                self.trace.file = None;
-                self.notice(&format!("the trace ends here: {error}"));
-            }
+        if let Some(Err(error)) = self.trace.file.as_mut().map(|file| file.append(&text)) {
+            self.trace.file = None;
+            self.notice(&format!("the trace ends here: {error}"));
         }
         if self.log.level.is_some_and(|most| level(event) <= most) {
             self.log.write(&text)?;
@@ -193,7 +191,9 @@ impl Show {
         let text = match event {
             Event::Allowed { tool, .. } => format!("· {}", tool.name),
             Event::Refused { tool, why } => format!("· {} refused ({why})", neutral(tool)),
-            Event::Failed { kind, next: Next::Retry { after_ms }, .. } => format!("· {kind}, trying again in {after_ms} ms"),
+            Event::Failed { kind, next: Next::Retry { after_ms }, .. } => {
+                format!("· {kind}, trying again in {after_ms} ms")
+            }
             Event::Failed { kind, next: Next::Fallback, .. } => format!("· {kind}, asking the next model"),
             Event::Tripped { governor } => format!("· {}: {}", governor, governor.reason()),
             Event::Folded { entries, .. } => format!("· folded {entries} older entries to make room"),
@@ -244,8 +244,12 @@ pub(crate) fn ending(outcome: &Outcome) -> Value {
 pub(crate) fn sentence(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Done => None,
-        Verdict::Length => Some("the answer reached the limit on output tokens; raise model_options.output_tokens_max".to_owned()),
-        Verdict::Refused => Some("the model declined to answer; put the goal differently or ask another model".to_owned()),
+        Verdict::Length => {
+            Some("the answer reached the limit on output tokens; raise model_options.output_tokens_max".to_owned())
+        }
+        Verdict::Refused => {
+            Some("the model declined to answer; put the goal differently or ask another model".to_owned())
+        }
         Verdict::Spent(governor) => {
             Some(format!("stopped: {} ({governor}); raise it with a --max-… flag or in [limits]", governor.reason()))
         }
@@ -266,14 +270,16 @@ pub(crate) fn eprint(text: &str) {
     let _written = writeln!(io::stderr().lock(), "{text}");
 }
 
-fn trace_file(boot: &Boot, id: TraceId) -> Option<TraceFile> {
-    let files_max = usize::try_from(boot.number("trace.files_max")).unwrap_or(0);
-    if files_max == 0 {
+fn trace_file(boot: &Boot) -> Option<aether_session::Trace> {
+    let limits = TraceLimits {
+        file_bytes_max: boot.number("trace.file_bytes_max"),
+        files_max: usize::try_from(boot.number("trace.files_max")).unwrap_or(0),
+    };
+    if limits.files_max == 0 {
         return None;
     }
     // A trace is a convenience: a data directory that cannot be written must not keep a task from running.
-    let store = TraceStore::open(&boot.directories.traces(), files_max, boot.number("trace.file_bytes_max")).ok()?;
-    store.create(&id.to_string()).ok()
+    TraceStore::new(boot.directories.traces(), limits).begin(unix_ms()).ok()
 }
 
 fn log(boot: &Boot) -> Result<Log, Trouble> {
@@ -288,9 +294,9 @@ fn log(boot: &Boot) -> Result<Log, Trouble> {
     Ok(Log { level: Level::named(name), file })
 }
 
-fn unix_ms() -> i64 {
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn random_bytes() -> [u8; 16] {

@@ -24,7 +24,13 @@ use crate::trouble::{Exit, Trouble};
 /// Flags of the tool commands.
 pub(crate) const FLAGS: &[Flag] = &[
     Flag { long: "json", short: None, value: None, key: None, doc: "Report as JSON" },
-    Flag { long: "workspace", short: Some('w'), value: Some("DIR"), key: Some("workspace"), doc: "The directory that file tools may use" },
+    Flag {
+        long: "workspace",
+        short: Some('w'),
+        value: Some("DIR"),
+        key: Some("workspace"),
+        doc: "The directory that file tools may use",
+    },
 ];
 
 /// `aether tool list`.
@@ -60,17 +66,26 @@ pub(crate) fn show(invocation: &Invocation) -> Result<Exit, Trouble> {
     let granted = whole_grant();
     let limits = granted.limits.meet(tool.limits);
     let list = |places: &[aether_core::capability::Place]| {
-        if places.is_empty() { "nothing".to_owned() } else { places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") }
+        if places.is_empty() {
+            "nothing".to_owned()
+        } else {
+            places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        }
     };
     let text = format!(
         "{} {} ({})\n{}\n\ndoes       {}\nreads      {}\nwrites     {}\nnetwork    {}\npolicy     {} for the person at the terminal\nlimits     {} s, {} MiB, {} KiB of output\ninput      {}\n",
-        tool.name, tool.version, tool.runtime, tool.description,
+        tool.name,
+        tool.version,
+        tool.runtime,
+        tool.description,
         tool.acts.to_string().replace('+', ", "),
         list(tool.capability.read()),
         list(tool.capability.write()),
         network(tool),
         decision(tool, &policy),
-        limits.runtime_ms_max.div_ceil(1000), limits.memory_bytes_max >> 20, limits.output_bytes_max >> 10,
+        limits.runtime_ms_max.div_ceil(1000),
+        limits.memory_bytes_max >> 20,
+        limits.output_bytes_max >> 10,
         tool.input,
     );
     write_out(&text).map_err(Trouble::failed)?;
@@ -105,11 +120,14 @@ pub(crate) fn run_tool(invocation: &Invocation, name: &str, input: &str) -> Resu
         }
     }
     let grant = whole_grant();
-    let gate = Gate { grant: &grant, policy: &policy, askers: [Asker::Terminal; 2], label: Label::default(), standing: &[] };
+    let gate =
+        Gate { grant: &grant, policy: &policy, askers: [Asker::Terminal; 2], label: Label::default(), standing: &[] };
     let authorized = match gate.judge(&tool, call, needs) {
         Judgement::Allow(authorized) => authorized,
         Judgement::Ask(pending) => return Err(Trouble::refused(pending.reason())),
-        Judgement::Deny(refusal) => return Err(Trouble::refused(format!("{name}: {refusal}; [policy.terminal] decides"))),
+        Judgement::Deny(refusal) => {
+            return Err(Trouble::refused(format!("{name}: {refusal}; [policy.terminal] decides")));
+        }
     };
     let output = runtime()?.block_on(async {
         let job = house.job(authorized, Stop::default());
@@ -153,7 +171,8 @@ fn network(tool: &Manifest) -> String {
 }
 
 fn described(tool: &Manifest, policy: &Policy) -> Value {
-    let texts = |places: &[aether_core::capability::Place]| places.iter().map(|p| json!(p.as_str())).collect::<Vec<_>>();
+    let texts =
+        |places: &[aether_core::capability::Place]| places.iter().map(|p| json!(p.as_str())).collect::<Vec<_>>();
     json!({
         "name": &*tool.name,
         "version": &*tool.version,

@@ -1,0 +1,222 @@
+//! JSON in small steps: text written straight into a request's bytes, members read out of parsed values.
+//!
+//! The writing functions put the comma themselves: a value or a key that follows another value gets one.
+//! Names of keys are written as they are, so they must need no escaping.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use serde_json::Value;
+
+use crate::outline::{Kind, Outline};
+
+/// The longest tool name that every provider accepts, in bytes.
+pub const TOOL_NAME_BYTES_MAX: usize = 64;
+
+/// Writes the comma that a next value or key needs here.
+pub fn comma(out: &mut Vec<u8>) {
+    if !matches!(out.last(), None | Some(b'{' | b'[' | b':' | b',')) {
+        out.push(b',');
+    }
+}
+
+/// Starts an object.
+pub fn object(out: &mut Vec<u8>) {
+    comma(out);
+    out.push(b'{');
+}
+
+/// Starts an array.
+pub fn array(out: &mut Vec<u8>) {
+    comma(out);
+    out.push(b'[');
+}
+
+/// Ends an object.
+pub fn end_object(out: &mut Vec<u8>) {
+    out.push(b'}');
+}
+
+/// Ends an array.
+pub fn end_array(out: &mut Vec<u8>) {
+    out.push(b']');
+}
+
+/// Writes a key; its value follows.
+pub fn key(out: &mut Vec<u8>, name: &str) {
+    comma(out);
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Writes a string.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    comma(out);
+    out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// Writes the inside of a string (RFC 8259, section 7).
+pub fn escaped(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    for (n, byte) in bytes.iter().enumerate() {
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0..0x20 => 0,
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[start..n]);
+        start = n + 1;
+        if short == 0 {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 15)]);
+        } else {
+            out.extend_from_slice(&[b'\\', short]);
+        }
+    }
+    out.extend_from_slice(&bytes[start..]);
+}
+
+/// Writes a key and a string.
+pub fn member(out: &mut Vec<u8>, name: &str, text: &str) {
+    key(out, name);
+    string(out, text);
+}
+
+/// Writes JSON text as it is. It must be one complete value: see [`is_object`].
+pub fn raw(out: &mut Vec<u8>, json: &str) {
+    comma(out);
+    out.extend_from_slice(json.trim().as_bytes());
+}
+
+/// Writes a parsed value.
+pub fn value(out: &mut Vec<u8>, value: &Value) {
+    comma(out);
+    // Writing to a vector does not fail, and every parsed value can be written.
+    let _written = serde_json::to_writer(out, value);
+}
+
+/// Writes a whole number.
+pub fn number(out: &mut Vec<u8>, number: u64) {
+    comma(out);
+    let _written = write!(out, "{number}");
+}
+
+/// Writes a number; one that JSON has no text for is written as 0.
+pub fn float(out: &mut Vec<u8>, number: f32) {
+    comma(out);
+    let _written = write!(out, "{}", if number.is_finite() { number } else { 0.0 });
+}
+
+/// Writes bytes as a string in base64 (RFC 4648, section 4) behind `prefix`.
+pub fn base64(out: &mut Vec<u8>, prefix: &str, bytes: &[u8]) {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    comma(out);
+    out.reserve(prefix.len() + bytes.len().div_ceil(3) * 4 + 2);
+    out.push(b'"');
+    escaped(out, prefix);
+    for three in bytes.chunks(3) {
+        let at = |n: usize| u32::from(three.get(n).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        let digit = |shift: u32| ALPHABET[(bits >> shift & 63) as usize];
+        out.push(digit(18));
+        out.push(digit(12));
+        out.push(if three.len() > 1 { digit(6) } else { b'=' });
+        out.push(if three.len() > 2 { digit(0) } else { b'=' });
+    }
+    out.push(b'"');
+}
+
+/// Writes a tool call's input as an object: as the model wrote it if it is one, else wrapped, so that the
+/// request stays valid and the model sees what it had written.
+pub fn input_object(out: &mut Vec<u8>, input: &str) {
+    let input = call_input(input);
+    if is_object(input) {
+        raw(out, input);
+    } else {
+        object(out);
+        member(out, "invalid_input", input);
+        end_object(out);
+    }
+}
+
+/// A tool call's input as an object in a JSON text: see [`input_object`].
+#[must_use]
+pub fn input_text(input: &str) -> Cow<'_, str> {
+    let input = call_input(input);
+    if is_object(input) {
+        return Cow::Borrowed(input);
+    }
+    let mut out = Vec::new();
+    input_object(&mut out, input);
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// A tool call's input as a model streamed it: nothing and `null` mean no input, which is `{}`.
+#[must_use]
+pub fn call_input(text: &str) -> &str {
+    match text.trim() {
+        "" | "null" => "{}",
+        _ => text,
+    }
+}
+
+/// Whether a text is one JSON object.
+#[must_use]
+pub fn is_object(text: &str) -> bool {
+    Outline::of(text).is_some_and(|outline| outline.root().kind() == Kind::Object)
+}
+
+/// A tool's name as every provider accepts it: what a model made up is cut to `[a-zA-Z0-9_-]{1,64}`.
+#[must_use]
+pub fn tool_name(name: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !name.is_empty() && name.len() <= TOOL_NAME_BYTES_MAX && name.chars().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).take(TOOL_NAME_BYTES_MAX).collect();
+    Cow::Owned(if plain.is_empty() { "unnamed".to_owned() } else { plain })
+}
+
+/// Parses one value. Bytes that are not UTF-8 are replaced (U+FFFD), as decoders of event streams do.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<Value> {
+    match serde_json::from_slice(bytes) {
+        Ok(value) => Some(value),
+        Err(_) if std::str::from_utf8(bytes).is_err() => serde_json::from_str(&String::from_utf8_lossy(bytes)).ok(),
+        Err(_) => None,
+    }
+}
+
+/// The string at a key; empty if there is none.
+#[must_use]
+pub fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+/// The whole number at a key; 0 if there is none.
+#[must_use]
+pub fn count(value: &Value, name: &str) -> u64 {
+    value.get(name).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// The elements of the array at a key; none if there is no array.
+#[must_use]
+pub fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The value at a key, unless it is missing or `null`.
+#[must_use]
+pub fn present<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.get(name).filter(|found| !found.is_null())
+}

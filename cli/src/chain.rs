@@ -89,7 +89,7 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
     if title == OFFLINE {
         let choice = ModelChoice {
             name: "offline".into(),
-            codec: aether_offline::NAME,
+            codec: aether_offline::CODEC,
             window_tokens: aether_offline::WINDOW_TOKENS,
             price: Price::default(),
         };

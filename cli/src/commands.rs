@@ -1,7 +1,7 @@
 //! Every command, as data.
 
 use crate::args::Command;
-use crate::{help, run, setup, tools};
+use crate::{help, run, setup, tools, trace};
 
 /// All commands, in the order of help.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -44,6 +44,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[tools::FLAGS],
         examples: &["tool run calculate '{\"expression\": \"17% of 2340\"}'"],
         run: tools::run,
+    },
+    Command {
+        name: "trace",
+        operands: "[ID | last]",
+        operands_max: 1,
+        summary: "Show what a task did, step by step",
+        flags: &[trace::FLAGS],
+        examples: &["trace", "trace --list", "trace last --html trace.html"],
+        run: trace::run,
     },
     Command {
         name: "version",

@@ -13,7 +13,9 @@ mod prompt;
 mod run;
 mod setup;
 mod show;
+mod telemetry;
 mod tools;
+mod trace;
 mod trouble;
 
 use std::process::ExitCode;

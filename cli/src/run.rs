@@ -71,6 +71,7 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
         if end.orphans > 0 {
             show.notice(&format!("{} tool runs did not stop in time", end.orphans));
         }
+        show.export(&boot).await;
         Ok::<_, Trouble>(outcome)
     })?;
     show.end(&outcome)?;

@@ -8,12 +8,12 @@ use aether_core::facts::{Outcome, Verdict};
 use aether_core::words::TaskId;
 use aether_driver::Told;
 use aether_observe::{Level, Names, Stamp, TraceId, level, line};
-use aether_session::{TraceLimits, TraceStore};
 use aether_terminal::{Neutral, Stream, Style, neutral};
 use serde_json::{Value, json};
 
 use crate::args::Invocation;
 use crate::boot::Boot;
+use crate::telemetry::Telemetry;
 use crate::trouble::Trouble;
 
 /// How the answer is shown.
@@ -35,6 +35,7 @@ pub(crate) struct Show {
     models: Vec<String>,
     trace: Trace,
     log: Log,
+    telemetry: Telemetry,
     neutral: Neutral,
     /// Whether the last thing on standard output was the end of a line, or nothing.
     is_fresh: bool,
@@ -75,6 +76,7 @@ impl Show {
             models: models.to_vec(),
             trace,
             log: log(boot)?,
+            telemetry: Telemetry::new(boot)?,
             neutral: Neutral::default(),
             is_fresh: true,
         })
@@ -147,9 +149,11 @@ impl Show {
         eprint(&self.style.yellow(&format!("note: {text}")));
     }
 
-    /// The trace's id.
-    pub(crate) fn trace_id(&self) -> TraceId {
-        self.trace.id
+    /// Hands the spans to the collector, if there is one. That it does not take them is no failure of the task.
+    pub(crate) async fn export(&mut self, boot: &Boot) {
+        if let Err(trouble) = self.telemetry.send(boot).await {
+            self.notice(&trouble.to_string());
+        }
     }
 
     fn say(&mut self, piece: &str) -> io::Result<()> {
@@ -176,6 +180,7 @@ impl Show {
             self.trace.file = None;
             self.notice(&format!("the trace ends here: {error}"));
         }
+        self.telemetry.keep(&text);
         if self.log.level.is_some_and(|most| level(event) <= most) {
             self.log.write(&text)?;
         }
@@ -271,15 +276,11 @@ pub(crate) fn eprint(text: &str) {
 }
 
 fn trace_file(boot: &Boot) -> Option<aether_session::Trace> {
-    let limits = TraceLimits {
-        file_bytes_max: boot.number("trace.file_bytes_max"),
-        files_max: usize::try_from(boot.number("trace.files_max")).unwrap_or(0),
-    };
-    if limits.files_max == 0 {
+    if boot.number("trace.files_max") == 0 {
         return None;
     }
     // A trace is a convenience: a data directory that cannot be written must not keep a task from running.
-    TraceStore::new(boot.directories.traces(), limits).begin(unix_ms()).ok()
+    crate::trace::store(boot).begin(unix_ms()).ok()
 }
 
 fn log(boot: &Boot) -> Result<Log, Trouble> {

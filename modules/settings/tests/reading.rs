@@ -68,6 +68,7 @@ fn broken_toml_is_named_by_line_and_column() {
     check("a = 1\na = 2\n", &["config.toml:2:1: duplicate key, in the line `a = 2`"]);
 }
 
+/// S5.
 #[test]
 fn a_line_that_may_hold_a_secret_is_not_shown() {
     let text = "[providers.groq]\nkey = \"sk-live-123456\n";
@@ -163,6 +164,7 @@ fn next(seed: &mut u64) -> usize {
     (seed.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize
 }
 
+/// S4.
 #[test]
 fn no_text_makes_reading_panic() {
     let sound = "model = \"é/b\" # why\r\nfallback = ['a', \"\"\"b\"\"\"]\n[limits]\nwall_ms = 5\n[providers.\"a.b\"]\nheaders = { x = 'y' }\n";

@@ -12,6 +12,8 @@ use aether_tidy::{RULES, Tree};
 
 /// Folders that tools fill.
 const MADE: &[&str] = &["target", "node_modules", "corpus", "artifacts", "coverage", "mutants.out", "mutants.out.old"];
+/// Folders of data that tests read: what is in them stands for files of strangers.
+const DATA: &[&str] = &["fixtures", "golden", "recordings"];
 /// Files that are not texts of ours.
 const NOT_TEXT: &[&str] = &[".lock", ".log", ".png", ".jpg", ".der", ".wasm", ".profraw"];
 
@@ -28,7 +30,8 @@ fn house() -> Tree {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let hidden = name.starts_with('.') && name != ".ci" && name != ".github";
-            if path.is_dir() && !hidden && !MADE.contains(&name.as_str()) {
+            let is_ours = !MADE.contains(&name.as_str()) && !DATA.contains(&name.as_str());
+            if path.is_dir() && !hidden && is_ours {
                 open.push(path);
             } else if path.is_file() {
                 let relative = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");

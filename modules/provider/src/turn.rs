@@ -188,6 +188,7 @@ mod tests {
         assert_eq!(unmarked(&block, "anthropic/claude-opus-5.5"), Some("{}"));
         assert_eq!(unmarked(&block, "claude-opus-5"), None);
         assert_eq!(unmarked(&block, "claude-sonnet-5-5"), None);
+        assert_eq!(unmarked(&marked("gemini-2.5-flash-lite", "{}"), "gemini-2.5-flash"), None);
         assert_eq!(unmarked(&marked("claude-haiku-4-5-20251001", "{}"), "claude-haiku-4-5"), Some("{}"));
         assert_eq!(unmarked(&marked("gemini-3.8-flash-001", "{}"), "gemini-flash-latest"), Some("{}"));
         assert_eq!(unmarked(&marked("", "{}"), "anything"), Some("{}"));

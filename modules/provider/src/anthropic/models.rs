@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(version("claude-sonnet-4@20250514"), Some((4, 0)));
         assert_eq!(version("anthropic/claude-sonnet-4.6"), Some((4, 6)));
         assert_eq!(version("us.anthropic.claude-fable-5-1-v1:0"), Some((5, 1)));
+        assert_eq!(version("claude-opus-5-fast-preview-7"), Some((5, 0)));
         assert_eq!(version("claude-next"), Some(VERSION_ASSUMED));
         assert_eq!(version("kimi-k2"), None);
     }

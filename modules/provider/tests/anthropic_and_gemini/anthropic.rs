@@ -396,6 +396,18 @@ fn older_models_keep_their_thinking_and_think_only_where_all_of_it_is_there() {
 }
 
 #[test]
+fn models_before_5_1_keep_thinking_behind_a_change_and_newer_ones_think_on_without_it() {
+    let block = "claude-opus-4-8\n{\"type\":\"thinking\",\"thinking\":\"t\",\"signature\":\"s\"}";
+    let turn = |id: &str| model("anthropic", vec![Part::Carried(block.into()), call(id, "clock", "{}")]);
+    let entries = vec![person("go"), turn("a"), folded("a", "folded"), turn("b"), result("b", Done, "x")];
+    let body = Draft::new("claude-opus-4-8", entries).body(&CODEC);
+    assert_eq!(body["messages"][3]["content"][0]["type"], "thinking");
+    let entries = vec![person("go"), model("ollama", vec![call("a", "clock", "{}")]), result("a", Done, "x")];
+    let body = Draft::new(MODEL, entries).body(&CODEC);
+    assert_eq!(body["thinking"]["type"], "adaptive");
+}
+
+#[test]
 fn calls_of_other_providers_get_ids_that_are_accepted_and_unlike() {
     let turn = |text: &str| {
         [

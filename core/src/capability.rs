@@ -5,10 +5,9 @@
 //! kept in canonical form (sorted, nothing that another element already covers), so that two capabilities
 //! that reach the same things are equal.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::words::reads;
 
 /// A host on the network, exact or with `*.` at the left, and a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,32 +27,26 @@ impl Host {
     /// as the whole leftmost label, a bare top-level wildcard, a port outside 1–65535.
     pub fn parse(text: &str) -> Result<Host, Malformed> {
         let wrong = |why| Malformed { text: text.into(), why };
-        let (name, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (inner, after) = rest.split_once(']').ok_or(wrong("the bracket is never closed"))?;
-                if inner.is_empty() || !inner.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.') {
-                    return Err(wrong("not an IPv6 address"));
-                }
-                (&text[..inner.len() + 2], after.strip_prefix(':').or(after.is_empty().then_some("443")))
-            }
-            None => match text.split_once(':') {
-                Some((name, port)) => (name, Some(port)),
-                None => (text, Some("443")),
-            },
+        let (name, port) = match text.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => (name, port),
+            _ => (text, "443"),
         };
-        let digits = port.filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()));
-        let port = digits.and_then(|p| p.parse::<u16>().ok()).filter(|p| *p != 0);
+        let digits = Some(port).filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
+        let port = digits.and_then(|port| port.parse().ok()).filter(|port| *port != 0);
         let port = port.ok_or(wrong("a port is a number from 1 to 65535"))?;
-        if name.starts_with('[') {
-            return Ok(Host { name: name.to_ascii_lowercase().into(), below: false, port });
-        }
-        let (below, rest) = match name.strip_prefix("*.") {
-            Some(rest) => (true, rest),
-            None => (false, name),
+        let (below, rest) = name.strip_prefix("*.").map_or((false, name), |rest| (true, rest));
+        let is_legal = match rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(address) => {
+                !below && address.contains(':') && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b))
+            }
+            None => rest.split('.').all(|label| {
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            }),
         };
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if rest.split('.').any(|label| label.is_empty() || !label.bytes().all(legal)) {
-            return Err(wrong("a host name is labels of letters, digits and hyphens, joined by dots"));
+        if !is_legal {
+            return Err(wrong(
+                "a host is labels of letters, digits and hyphens with dots between, or an IPv6 address in brackets",
+            ));
         }
         if below && !rest.contains('.') {
             return Err(wrong("a wildcard needs at least two labels to its right"));
@@ -62,7 +55,6 @@ impl Host {
     }
 
     /// Whether every host and port that `other` stands for is also one of this.
-    #[must_use]
     pub fn covers(&self, other: &Host) -> bool {
         self.port == other.port
             && if self.below {
@@ -74,11 +66,7 @@ impl Host {
     }
 }
 
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}:{}", if self.below { "*." } else { "" }, self.name, self.port)
-    }
-}
+reads! { Host: |self, f| write!(f, "{}{}:{}", if self.below { "*." } else { "" }, self.name, self.port) }
 
 /// A place in the file system: a path and everything beneath it.
 ///
@@ -100,33 +88,20 @@ impl Place {
         if !text.starts_with('/') && (!text.starts_with('$') || text.starts_with("$/") || text == "$") {
             return Err(wrong("a path starts with `/` or with a root such as `$workspace`"));
         }
-        let mut path = String::with_capacity(text.len());
-        for (n, part) in text.split('/').enumerate() {
-            match part {
-                ".." => return Err(wrong("`..` is not allowed in a path")),
-                "" | "." => {}
-                _ => {
-                    if n > 0 {
-                        path.push('/');
-                    }
-                    path.push_str(part);
-                }
-            }
+        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if parts.contains(&"..") {
+            return Err(wrong("`..` is not allowed in a path"));
         }
-        if path.is_empty() {
-            path.push('/');
-        }
-        Ok(Place(path.into()))
+        let start = if text.starts_with('/') { "/" } else { "" };
+        Ok(Place([start, &parts.join("/")].concat().into()))
     }
 
     /// The path, without a trailing slash.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether `other` is this place or beneath it.
-    #[must_use]
     pub fn covers(&self, other: &Place) -> bool {
         match other.0.strip_prefix(&*self.0) {
             Some(rest) => rest.is_empty() || rest.starts_with('/') || &*self.0 == "/",
@@ -135,11 +110,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+reads! { Place: |self, f| f.write_str(&self.0) }
 
 /// A text that is no host or no path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,11 +121,7 @@ pub struct Malformed {
     pub why: &'static str,
 }
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.text, self.why)
-    }
-}
+reads! { Malformed: |self, f| write!(f, "`{}`: {}", self.text, self.why) }
 
 /// Which hosts may be reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -170,28 +137,33 @@ pub enum Network {
 
 impl Network {
     /// These hosts and no other.
-    #[must_use]
     pub fn hosts(hosts: Vec<Host>) -> Network {
         let hosts = canonical(hosts, Host::covers);
         if hosts.is_empty() { Network::None } else { Network::Hosts(hosts) }
     }
 
     /// Whether everything that `other` reaches is reached by this.
-    #[must_use]
     pub fn covers(&self, other: &Network) -> bool {
-        match (self, other) {
-            (Network::Public, _) | (_, Network::None) => true,
-            (Network::Hosts(mine), Network::Hosts(theirs)) => all_covered(mine, theirs, Host::covers),
-            (Network::None | Network::Hosts(_), _) => false,
-        }
+        self.excess(other).is_none()
     }
 
     fn meet(&self, other: &Network) -> Network {
         match (self, other) {
-            (Network::None, _) | (_, Network::None) => Network::None,
             (Network::Public, known) | (known, Network::Public) => known.clone(),
-            (Network::Hosts(a), Network::Hosts(b)) => Network::hosts(meets(a, b, Host::covers)),
+            _ => Network::hosts(meets(self.named(), other.named(), Host::covers)),
         }
+    }
+
+    fn excess(&self, other: &Network) -> Option<Excess> {
+        match (self, other) {
+            (Network::Public, _) => None,
+            (_, Network::Public) => Some(Excess::Network(None)),
+            _ => outside(self.named(), other.named(), Host::covers).map(|host| Excess::Network(Some(host.clone()))),
+        }
+    }
+
+    fn named(&self) -> &[Host] {
+        if let Network::Hosts(hosts) = self { hosts } else { &[] }
     }
 }
 
@@ -202,74 +174,64 @@ impl Network {
 pub struct Capability {
     /// Hosts.
     pub network: Network,
-    read: Vec<Place>,
-    write: Vec<Place>,
-    programs: Vec<Place>,
+    /// To read, to write, to execute; each in canonical form.
+    places: [Vec<Place>; 3],
 }
+
+/// What an [`Excess`] is called in each of [`Capability::places`].
+const EXCESSES: [fn(Place) -> Excess; 3] = [Excess::Read, Excess::Write, Excess::Program];
 
 impl Capability {
     /// The same and these hosts instead of those before.
-    #[must_use]
-    pub fn with_network(mut self, network: Network) -> Capability {
-        self.network = network;
-        self
+    pub fn with_network(self, network: Network) -> Capability {
+        Capability { network, ..self }
     }
 
     /// The same and these places to read instead of those before.
-    #[must_use]
-    pub fn with_read(mut self, places: Vec<Place>) -> Capability {
-        self.read = canonical(places, Place::covers);
-        self
+    pub fn with_read(self, places: Vec<Place>) -> Capability {
+        self.with(0, places)
     }
 
     /// The same and these places to write instead of those before.
-    #[must_use]
-    pub fn with_write(mut self, places: Vec<Place>) -> Capability {
-        self.write = canonical(places, Place::covers);
-        self
+    pub fn with_write(self, places: Vec<Place>) -> Capability {
+        self.with(1, places)
     }
 
     /// The same and these programs to execute instead of those before.
-    #[must_use]
-    pub fn with_programs(mut self, places: Vec<Place>) -> Capability {
-        self.programs = canonical(places, Place::covers);
+    pub fn with_programs(self, places: Vec<Place>) -> Capability {
+        self.with(2, places)
+    }
+
+    fn with(mut self, kind: usize, places: Vec<Place>) -> Capability {
+        self.places[kind] = canonical(places, Place::covers);
         self
     }
 
     /// The places that may be read.
-    #[must_use]
     pub fn read(&self) -> &[Place] {
-        &self.read
+        &self.places[0]
     }
 
     /// The places that may be written.
-    #[must_use]
     pub fn write(&self) -> &[Place] {
-        &self.write
+        &self.places[1]
     }
 
     /// The programs that may be executed.
-    #[must_use]
     pub fn programs(&self) -> &[Place] {
-        &self.programs
+        &self.places[2]
     }
 
     /// Whether everything `other` reaches is reached by this.
-    #[must_use]
     pub fn covers(&self, other: &Capability) -> bool {
         self.excess(other).is_none()
     }
 
     /// What both reach: the greatest capability that either covers.
-    #[must_use]
     pub fn meet(&self, other: &Capability) -> Capability {
-        let both = |a: &[Place], b: &[Place]| canonical(meets(a, b, Place::covers), Place::covers);
-        Capability {
-            network: self.network.meet(&other.network),
-            read: both(&self.read, &other.read),
-            write: both(&self.write, &other.write),
-            programs: both(&self.programs, &other.programs),
-        }
+        let both = |kind: usize| meets(&self.places[kind], &other.places[kind], Place::covers);
+        let places = core::array::from_fn(|kind| canonical(both(kind), Place::covers));
+        Capability { network: self.network.meet(&other.network), places }
     }
 
     /// Hands on `narrower`, if it is one.
@@ -277,30 +239,15 @@ impl Capability {
     /// # Errors
     /// The first thing that `narrower` reaches and this does not.
     pub fn attenuate(&self, narrower: Capability) -> Result<Capability, Excess> {
-        match self.excess(&narrower) {
-            None => Ok(narrower),
-            Some(excess) => Err(excess),
-        }
+        self.excess(&narrower).map_or(Ok(narrower), Err)
     }
 
     /// The first thing that `other` reaches and this does not.
-    #[must_use]
     pub fn excess(&self, other: &Capability) -> Option<Excess> {
-        if !self.network.covers(&other.network) {
-            return Some(Excess::Network(match &other.network {
-                Network::Hosts(hosts) => hosts.iter().find(|h| !self.reaches(h)).cloned(),
-                Network::Public | Network::None => None,
-            }));
-        }
-        let first =
-            |mine: &[Place], theirs: &[Place]| theirs.iter().find(|p| !mine.iter().any(|m| m.covers(p))).cloned();
-        None.or_else(|| first(&self.read, &other.read).map(Excess::Read))
-            .or_else(|| first(&self.write, &other.write).map(Excess::Write))
-            .or_else(|| first(&self.programs, &other.programs).map(Excess::Program))
-    }
-
-    fn reaches(&self, host: &Host) -> bool {
-        matches!(&self.network, Network::Hosts(mine) if mine.iter().any(|m| m.covers(host)))
+        let kinds = self.places.iter().zip(&other.places).zip(EXCESSES);
+        let mut places = kinds
+            .filter_map(|((mine, theirs), excess)| outside(mine, theirs, Place::covers).map(|p| excess(p.clone())));
+        self.network.excess(&other.network).or_else(|| places.next())
     }
 }
 
@@ -317,17 +264,13 @@ pub enum Excess {
     Program(Place),
 }
 
-impl fmt::Display for Excess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Excess::Network(Some(host)) => write!(f, "network to {host}"),
-            Excess::Network(None) => write!(f, "network to any public host"),
-            Excess::Read(place) => write!(f, "reading {place}"),
-            Excess::Write(place) => write!(f, "writing {place}"),
-            Excess::Program(place) => write!(f, "executing {place}"),
-        }
-    }
-}
+reads! { Excess: |self, f| match self {
+    Excess::Network(Some(host)) => write!(f, "network to {host}"),
+    Excess::Network(None) => write!(f, "network to any public host"),
+    Excess::Read(place) => write!(f, "reading {place}"),
+    Excess::Write(place) => write!(f, "writing {place}"),
+    Excess::Program(place) => write!(f, "executing {place}"),
+} }
 
 /// Sorted, each once, and nothing that another element covers.
 fn canonical<T: Ord + Clone>(mut items: Vec<T>, covers: fn(&T, &T) -> bool) -> Vec<T> {
@@ -338,21 +281,17 @@ fn canonical<T: Ord + Clone>(mut items: Vec<T>, covers: fn(&T, &T) -> bool) -> V
     items
 }
 
-fn all_covered<T>(mine: &[T], theirs: &[T], covers: fn(&T, &T) -> bool) -> bool {
-    theirs.iter().all(|t| mine.iter().any(|m| covers(m, t)))
+/// The first of `theirs` that none of `mine` covers.
+fn outside<'a, T>(mine: &[T], theirs: &'a [T], covers: fn(&T, &T) -> bool) -> Option<&'a T> {
+    theirs.iter().find(|t| !mine.iter().any(|m| covers(m, t)))
 }
 
 /// The pairwise meets. Elements are either nested or disjoint, so a meet is the smaller one or nothing.
 fn meets<T: Clone>(a: &[T], b: &[T], covers: fn(&T, &T) -> bool) -> Vec<T> {
-    let mut both = Vec::new();
-    for x in a {
-        for y in b {
-            if covers(x, y) {
-                both.push(y.clone());
-            } else if covers(y, x) {
-                both.push(x.clone());
-            }
-        }
-    }
+    let inside = |some: &[T], other: &[T]| -> Vec<T> {
+        some.iter().filter(|x| other.iter().any(|y| covers(y, x))).cloned().collect()
+    };
+    let mut both = inside(a, b);
+    both.extend(inside(b, a));
     both
 }

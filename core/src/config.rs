@@ -3,13 +3,9 @@
 //! Each room states its keys as data; whoever reads files, the environment and flags hands their values
 //! in as layers; the last layer that says something wins, and [`Config::explain`] shows them all.
 
-use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::String;
-use alloc::vec;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{borrow::ToOwned, boxed::Box, collections::BTreeMap, string::String, vec, vec::Vec};
+
+use crate::words::reads;
 
 /// One key that a room owns.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +38,7 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts; on one line they are separated by commas.
     List,
-    /// A reference to a secret: `env:NAME`, `file:PATH` or `keyring:NAME`. Never the secret itself.
+    /// A reference to a secret: `env:NAME` or `file:PATH`. Never the secret itself.
     Secret,
 }
 
@@ -59,21 +55,12 @@ pub enum Value {
     List(Vec<String>),
 }
 
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Bool(value) => write!(f, "{value}"),
-            Value::Int(value) => write!(f, "{value}"),
-            Value::Text(value) => f.write_str(value),
-            Value::List(values) => {
-                for (n, value) in values.iter().enumerate() {
-                    write!(f, "{}{value}", if n > 0 { "," } else { "" })?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
+reads! { Value: |self, f| match self {
+    Value::Bool(value) => write!(f, "{value}"),
+    Value::Int(value) => write!(f, "{value}"),
+    Value::Text(value) => f.write_str(value),
+    Value::List(values) => f.write_str(&values.join(",")),
+} }
 
 /// Where a value came from. The order is the order of precedence: a later source wins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,16 +80,12 @@ pub enum Source {
     Flag(Box<str>),
 }
 
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Default => f.write_str("default"),
-            Source::File { path, line } => write!(f, "{path}:{line}"),
-            Source::Environment(name) => write!(f, "environment variable {name}"),
-            Source::Flag(name) => write!(f, "flag {name}"),
-        }
-    }
-}
+reads! { Source: |self, f| match self {
+    Source::Default => f.write_str("default"),
+    Source::File { path, line } => write!(f, "{path}:{line}"),
+    Source::Environment(name) => write!(f, "environment variable {name}"),
+    Source::Flag(name) => write!(f, "flag {name}"),
+} }
 
 impl Kind {
     /// Reads a value from text, as a flag, an environment variable or a default gives it.
@@ -110,19 +93,14 @@ impl Kind {
     /// # Errors
     /// What was wanted.
     pub fn read(self, text: &str) -> Result<Value, String> {
-        let value = match self {
-            Kind::Bool => match text {
-                "true" | "1" | "yes" | "on" => Value::Bool(true),
-                "false" | "0" | "no" | "off" => Value::Bool(false),
-                _ => return Err(self.wanted()),
-            },
+        let items = || text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned);
+        self.check(match self {
+            Kind::Bool if ["true", "1", "yes", "on"].contains(&text) => Value::Bool(true),
+            Kind::Bool if ["false", "0", "no", "off"].contains(&text) => Value::Bool(false),
             Kind::Int { .. } => Value::Int(text.parse().map_err(|_| self.wanted())?),
-            Kind::List => {
-                Value::List(text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect())
-            }
-            Kind::Text | Kind::Choice(_) | Kind::Secret => Value::Text(text.to_owned()),
-        };
-        self.check(value)
+            Kind::List => Value::List(items().collect()),
+            _ => Value::Text(text.to_owned()),
+        })
     }
 
     /// Takes a value of the right type and range, and no other.
@@ -134,16 +112,16 @@ impl Kind {
             (Kind::Bool, Value::Bool(_)) | (Kind::Text, Value::Text(_)) | (Kind::List, Value::List(_)) => true,
             (Kind::Int { min, max }, Value::Int(n)) => (min..=max).contains(n),
             (Kind::Choice(words), Value::Text(text)) => words.contains(&text.as_str()),
-            (Kind::Secret, Value::Text(text)) => ["env:", "file:", "keyring:"]
-                .iter()
-                .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty())),
+            (Kind::Secret, Value::Text(text)) => {
+                let named = text.strip_prefix("env:").or_else(|| text.strip_prefix("file:"));
+                named.is_some_and(|name| !name.is_empty())
+            }
             _ => false,
         };
         if fits { Ok(value) } else { Err(self.wanted()) }
     }
 
     /// What a value of this kind looks like.
-    #[must_use]
     pub fn wanted(self) -> String {
         match self {
             Kind::Bool => "wanted true or false".to_owned(),
@@ -151,9 +129,7 @@ impl Kind {
             Kind::Text => "wanted a text".to_owned(),
             Kind::List => "wanted a list of texts".to_owned(),
             Kind::Choice(words) => alloc::format!("wanted one of {}", words.join(", ")),
-            Kind::Secret => {
-                "wanted a reference: env:NAME, file:PATH or keyring:NAME, never the secret itself".to_owned()
-            }
+            Kind::Secret => "wanted a reference: env:NAME or file:PATH, never the secret itself".to_owned(),
         }
     }
 }
@@ -189,45 +165,32 @@ pub enum ConfigError {
     },
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigError::UnknownKey { name, source, nearest } => {
-                write!(f, "{source}: unknown key `{name}`")?;
-                match nearest {
-                    Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
-                    None => f.write_str("; `aether config explain` lists the known ones"),
-                }
-            }
-            ConfigError::WrongValue { name, source, wanted } => write!(f, "{source}: `{name}`: {wanted}"),
-        }
+reads! { ConfigError: |self, f| match self {
+    ConfigError::UnknownKey { name, source, nearest } => {
+        let known = "; `aether config explain` lists the known ones".to_owned();
+        let hint = nearest.as_ref().map_or(known, |nearest| alloc::format!("; did you mean `{nearest}`?"));
+        write!(f, "{source}: unknown key `{name}`{hint}")
     }
-}
+    ConfigError::WrongValue { name, source, wanted } => write!(f, "{source}: `{name}`: {wanted}"),
+} }
 
 impl Config {
     /// The configuration in which nobody said anything.
     ///
     /// A default that its own kind refuses counts as none; a test over all keys holds that there is no such key.
-    #[must_use]
     pub fn new(tables: &[&[Key]]) -> Config {
         let keys: Vec<Key> = tables.iter().flat_map(|table| table.iter().copied()).collect();
-        let mut said = BTreeMap::new();
-        for key in &keys {
-            if let Some(Ok(value)) = key.default.map(|text| key.kind.read(text)) {
-                said.insert(key.name.to_owned(), vec![(Source::Default, value)]);
-            }
-        }
+        let defaults = keys.iter().filter_map(|key| Some((key.name, key.kind.read(key.default?).ok()?)));
+        let said = defaults.map(|(name, value)| (name.to_owned(), vec![(Source::Default, value)])).collect();
         Config { keys, said }
     }
 
     /// Every known key.
-    #[must_use]
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 
     /// The key that `name` is an instance of.
-    #[must_use]
     pub fn key(&self, name: &str) -> Option<&Key> {
         self.keys.iter().find(|key| matches_pattern(key.name, name))
     }
@@ -241,15 +204,14 @@ impl Config {
             let nearest = nearest(name, self.keys.iter().map(|key| key.name)).map(Into::into);
             return Err(ConfigError::UnknownKey { name: name.into(), source, nearest });
         };
-        match key.kind.check(value) {
-            Err(wanted) => Err(ConfigError::WrongValue { name: name.into(), source, wanted: wanted.into() }),
-            Ok(value) => {
-                let said = self.said.entry(name.to_owned()).or_default();
-                let place = said.partition_point(|(earlier, _)| rank(earlier) <= rank(&source));
-                said.insert(place, (source, value));
-                Ok(())
-            }
-        }
+        let kind = key.kind;
+        let Ok(value) = kind.check(value) else {
+            return Err(ConfigError::WrongValue { name: name.into(), source, wanted: kind.wanted().into() });
+        };
+        let said = self.said.entry(name.to_owned()).or_default();
+        let place = said.partition_point(|(earlier, _)| rank(earlier) <= rank(&source));
+        said.insert(place, (source, value));
+        Ok(())
     }
 
     /// [`Config::say`] with a value given as text.
@@ -257,54 +219,37 @@ impl Config {
     /// # Errors
     /// As [`Config::say`].
     pub fn say_text(&mut self, name: &str, text: &str, source: Source) -> Result<(), ConfigError> {
-        match self.key(name).map(|key| key.kind.read(text)) {
-            Some(Err(wanted)) => Err(ConfigError::WrongValue { name: name.into(), source, wanted: wanted.into() }),
-            Some(Ok(value)) => self.say(name, value, source),
-            None => self.say(name, Value::Text(text.to_owned()), source),
-        }
+        // A text that cannot be read is no value of its kind either, and is refused as such.
+        let value = self.key(name).and_then(|key| key.kind.read(text).ok());
+        self.say(name, value.unwrap_or_else(|| Value::Text(text.to_owned())), source)
     }
 
     /// The value that won; `None` where nobody said anything and there is no default.
-    #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.explain(name).last().map(|(_, value)| value)
     }
 
     /// A text that won.
-    #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        match self.value(name) {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        }
+        if let Value::Text(text) = self.value(name)? { Some(text) } else { None }
     }
 
     /// A number that won.
-    #[must_use]
     pub fn int(&self, name: &str) -> Option<i64> {
-        match self.value(name) {
-            Some(Value::Int(n)) => Some(*n),
-            _ => None,
-        }
+        if let Value::Int(number) = self.value(name)? { Some(*number) } else { None }
     }
 
     /// Whether a switch is on; one that nobody set is off.
-    #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
         self.value(name) == Some(&Value::Bool(true))
     }
 
     /// A list that won; empty where there is none.
-    #[must_use]
     pub fn list(&self, name: &str) -> &[String] {
-        match self.value(name) {
-            Some(Value::List(items)) => items,
-            _ => &[],
-        }
+        if let Some(Value::List(items)) = self.value(name) { items } else { &[] }
     }
 
     /// Everything that was said of `name`, the weakest source first and the one that won last.
-    #[must_use]
     pub fn explain(&self, name: &str) -> &[(Source, Value)] {
         self.said.get(name).map_or(&[], Vec::as_slice)
     }

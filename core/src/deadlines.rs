@@ -29,44 +29,38 @@ impl Deadlines {
     /// Sets or clears the deadline of `slot`.
     pub(crate) fn set(&mut self, slot: u32, deadline: Option<Millis>) {
         let place = self.places[slot as usize] as usize;
-        match (deadline, place < self.heap.len()) {
-            (None, false) => {}
-            (None, true) => self.remove(slot, place),
-            (Some(deadline), true) => {
-                self.heap[place].0 = deadline;
-                self.settle(place);
-            }
-            (Some(deadline), false) => {
-                self.heap.push((deadline, slot));
-                self.settle(self.heap.len() - 1);
-            }
+        let known = self.heap.get(place).map(|(known, _)| *known);
+        if known == deadline {
+            return;
         }
-    }
-
-    fn remove(&mut self, slot: u32, place: usize) {
-        self.heap.swap_remove(place);
-        self.places[slot as usize] = ABSENT;
+        if known.is_some() {
+            self.heap.swap_remove(place);
+            self.places[slot as usize] = ABSENT;
+        }
         if place < self.heap.len() {
             self.settle(place);
+        }
+        if let Some(deadline) = deadline {
+            self.heap.push((deadline, slot));
+            self.settle(self.heap.len() - 1);
         }
     }
 
     /// Moves the element at `at` to where it belongs.
     fn settle(&mut self, mut at: usize) {
         while at > 0 && self.heap[at] < self.heap[(at - 1) / 2] {
-            self.heap.swap(at, (at - 1) / 2);
-            self.places[self.heap[at].1 as usize] = at as u32;
-            at = (at - 1) / 2;
+            at = self.swap(at, (at - 1) / 2);
         }
-        while let Some(child) = self.lesser_child(at) {
-            if self.heap[at] <= self.heap[child] {
-                break;
-            }
-            self.heap.swap(at, child);
-            self.places[self.heap[at].1 as usize] = at as u32;
-            at = child;
+        while let Some(child) = self.lesser_child(at).filter(|child| self.heap[*child] < self.heap[at]) {
+            at = self.swap(at, child);
         }
         self.places[self.heap[at].1 as usize] = at as u32;
+    }
+
+    fn swap(&mut self, from: usize, to: usize) -> usize {
+        self.heap.swap(from, to);
+        self.places[self.heap[from].1 as usize] = from as u32;
+        to
     }
 
     fn lesser_child(&self, at: usize) -> Option<usize> {

@@ -1,22 +1,12 @@
 //! SHA-256 (FIPS 180-4), so that an authority can name the exact call it is for.
 
-use core::fmt;
+use crate::words::reads;
 
 /// A SHA-256 digest.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+reads! { Digest: |self, f| self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}")) }
 
 /// A SHA-256 computation under way.
 #[derive(Clone)]
@@ -28,21 +18,14 @@ pub struct Sha256 {
 
 impl Default for Sha256 {
     fn default() -> Sha256 {
-        Sha256::new()
+        Sha256 { state: INITIAL, block: [0; 64], bytes: 0 }
     }
 }
 
 impl Sha256 {
-    /// The digest of nothing, so far.
-    #[must_use]
-    pub const fn new() -> Sha256 {
-        Sha256 { state: INITIAL, block: [0; 64], bytes: 0 }
-    }
-
     /// The digest of `bytes`.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Digest {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256::default();
         hash.update(bytes);
         hash.finish()
     }
@@ -63,7 +46,6 @@ impl Sha256 {
     }
 
     /// The digest of everything taken in.
-    #[must_use]
     pub fn finish(mut self) -> Digest {
         let bits = self.bytes.wrapping_mul(8);
         // One bit, then zeros until eight bytes are left of a block, then the length (section 5.1.1).

@@ -1,9 +1,6 @@
 //! The event loop's heart: many tasks in one bounded slab, fair turns, deadlines, back-pressure.
 
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{boxed::Box, collections::VecDeque, string::ToString, vec::Vec};
 
 use crate::deadlines::Deadlines;
 use crate::facts::{ChildReport, Effect, Input, Outcome, Surprise};
@@ -11,10 +8,10 @@ use crate::governor::Spending;
 use crate::label::Label;
 use crate::spec::Spec;
 use crate::task::Task;
-use crate::words::{Millis, TaskId, WishId};
+use crate::words::{Millis, TaskId, WishId, reads};
 
 /// How many tasks may live at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capacity {
     /// In all; at most `u32::MAX - 1`.
     pub tasks_max: u32,
@@ -41,15 +38,11 @@ pub enum Full {
     },
 }
 
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Full::Draining => f.write_str("shutting down: no new task is taken"),
-            Full::Tasks { max } => write!(f, "{max} tasks live already, and that is the limit"),
-            Full::Tenant { tenant, max } => write!(f, "tenant {tenant} has {max} tasks already, and that is its limit"),
-        }
-    }
-}
+reads! { Full: |self, f| match self {
+    Full::Draining => f.write_str("shutting down: no new task is taken"),
+    Full::Tasks { max } => write!(f, "the limit of {max} living tasks is reached"),
+    Full::Tenant { tenant, max } => write!(f, "the limit of {max} living tasks of tenant {tenant} is reached"),
+} }
 
 /// Counts over the life of a dispatcher.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,16 +69,16 @@ pub struct Counters {
 /// | time | [`Dispatcher::deadline`]: call [`Dispatcher::tick`] then, at the latest |
 ///
 /// Children are its own affair: it spawns them, reports them to their parents and interrupts them with
-/// their parents; their wishes come out of `poll` like all others.
+/// their parents; their wishes come out of `poll` like all others. The default takes no task at all.
 #[derive(Default)]
 pub struct Dispatcher {
     slots: Vec<Slot>,
     free: Vec<u32>,
     ready: VecDeque<u32>,
     deadlines: Deadlines,
-    /// Living tasks by tenant, sorted. A tenant that was seen stays listed.
+    /// Living tasks by tenant, sorted; never 0.
     tenants: Vec<(u32, u32)>,
-    capacity: Option<Capacity>,
+    capacity: Capacity,
     counters: Counters,
     now: Millis,
     is_draining: bool,
@@ -106,9 +99,8 @@ struct Resident {
 
 impl Dispatcher {
     /// A dispatcher without tasks.
-    #[must_use]
     pub fn new(capacity: Capacity) -> Dispatcher {
-        Dispatcher { capacity: Some(capacity), ..Dispatcher::default() }
+        Dispatcher { capacity, ..Dispatcher::default() }
     }
 
     /// Takes a task in, to begin now.
@@ -116,20 +108,21 @@ impl Dispatcher {
     /// # Errors
     /// [`Full`].
     pub fn spawn(&mut self, now: Millis, spec: Spec) -> Result<TaskId, Full> {
-        self.now = now.max(self.now);
-        self.take_in(spec, None)
+        self.take_in(now.max(self.now), spec, None)
     }
 
     /// Hands a fact to a task.
     ///
     /// # Errors
-    /// [`Surprise`]: the fact does not fit, or the task is over; nothing has changed.
+    /// [`Surprise`]: the fact does not fit, or the task is over; nothing has changed but the count.
     pub fn handle(&mut self, now: Millis, id: TaskId, input: Input) -> Result<(), Surprise> {
-        self.now = now.max(self.now);
-        let now = self.now;
+        let now = now.max(self.now);
         let taken = self.resident(id).map_or(Err(Surprise::Ended), |resident| resident.task.handle(now, input));
         match taken {
-            Ok(()) => self.touch(id.slot),
+            Ok(()) => {
+                self.now = now;
+                self.touch(id.slot);
+            }
             Err(_) => self.counters.surprises += 1,
         }
         taken
@@ -138,16 +131,8 @@ impl Dispatcher {
     /// Lets time pass for every task whose deadline is reached.
     pub fn tick(&mut self, now: Millis) {
         self.now = now.max(self.now);
-        while let Some((deadline, slot)) = self.deadlines.first() {
-            if deadline > self.now {
-                break;
-            }
-            let now = self.now;
-            if let Some(resident) = &mut self.slots[slot as usize].resident {
-                // A task that lives takes every tick.
-                let _taken = resident.task.handle(now, Input::Tick);
-            }
-            self.touch(slot);
+        while let Some((_, slot)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= self.now) {
+            self.nudge(slot, Input::Tick);
         }
     }
 
@@ -156,26 +141,18 @@ impl Dispatcher {
     pub fn poll(&mut self) -> Option<(TaskId, Effect)> {
         while let Some(slot) = self.ready.pop_front() {
             let place = &mut self.slots[slot as usize];
-            let id = TaskId { slot, generation: place.generation };
-            let wish = place.resident.as_mut().and_then(|resident| resident.task.poll());
             place.is_ready = false;
-            let Some(effect) = wish else { continue };
-            self.touch(slot);
-            match effect {
-                Effect::Spawn { run, child } => self.spawn_child(id, run, *child),
-                Effect::Cancel { wish } if self.cancel_child(id, wish) => {}
-                Effect::End(outcome) => {
-                    self.destroy(id, &outcome);
-                    return Some((id, Effect::End(outcome)));
-                }
-                effect => return Some((id, effect)),
+            let id = TaskId { slot, generation: place.generation };
+            if let Some(resident) = place.resident.take()
+                && let Some(effect) = self.hear(id, resident)
+            {
+                return Some((id, effect));
             }
         }
         None
     }
 
     /// The earliest moment at which a task wants time to pass.
-    #[must_use]
     pub fn deadline(&self) -> Option<Millis> {
         self.deadlines.first().map(|(deadline, _)| deadline)
     }
@@ -187,77 +164,64 @@ impl Dispatcher {
 
     /// Interrupts every task.
     pub fn interrupt_all(&mut self, now: Millis) {
+        self.now = now.max(self.now);
         for slot in 0..self.slots.len() as u32 {
-            let id = TaskId { slot, generation: self.slots[slot as usize].generation };
-            if self.task(id).is_some_and(|task| task.deadline().is_some()) {
-                // A task with a deadline is not over, and takes an interrupt.
-                let _taken = self.handle(now, id, Input::Interrupt);
-            }
+            self.nudge(slot, Input::Interrupt);
         }
     }
 
     /// A living task.
-    #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&Task> {
-        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?;
-        slot.resident.as_ref().map(|resident| &resident.task)
+        self.known(id).map(|resident| &resident.task)
     }
 
     /// The living task that spawned this one, and the run it works for.
-    #[must_use]
     pub fn parent(&self, id: TaskId) -> Option<(TaskId, WishId)> {
-        self.task(id)?;
-        self.slots[id.slot as usize].resident.as_ref()?.parent
+        self.known(id)?.parent
     }
 
     /// Counts so far.
-    #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
     /// Bytes of text and images that all living tasks hold.
-    #[must_use]
     pub fn bytes_held(&self) -> usize {
         self.slots.iter().filter_map(|slot| slot.resident.as_ref()).map(|resident| resident.task.bytes_held()).sum()
     }
 }
 
 impl Dispatcher {
-    fn take_in(&mut self, spec: Spec, parent: Option<(TaskId, WishId)>) -> Result<TaskId, Full> {
+    fn take_in(&mut self, now: Millis, spec: Spec, parent: Option<(TaskId, WishId)>) -> Result<TaskId, Full> {
         let tenant = spec.tenant;
-        if let Some(full) = self.full(tenant) {
+        let place = self.tenants.binary_search_by_key(&tenant, |(known, _)| *known);
+        if let Some(full) = self.full(tenant, place.map_or(0, |at| self.tenants[at].1)) {
             self.counters.refused += 1;
             return Err(full);
         }
-        self.count(tenant, 1);
-        let slot = self.free.pop().unwrap_or_else(|| self.grow());
-        let task = Task::new(self.now, spec);
-        self.slots[slot as usize].resident = Some(Box::new(Resident { task, parent, children: Vec::new() }));
+        match place {
+            Ok(at) => self.tenants[at].1 += 1,
+            Err(at) => self.tenants.insert(at, (tenant, 1)),
+        }
+        self.now = now;
         self.counters.spawned += 1;
         self.counters.alive += 1;
+        let slot = self.free.pop().unwrap_or_else(|| self.grow());
+        let task = Task::new(now, spec);
+        self.slots[slot as usize].resident = Some(Box::new(Resident { task, parent, children: Vec::new() }));
         self.touch(slot);
         Ok(TaskId { slot, generation: self.slots[slot as usize].generation })
     }
 
-    fn full(&self, tenant: u32) -> Option<Full> {
+    fn full(&self, tenant: u32, living: u32) -> Option<Full> {
+        let Capacity { tasks_max, tenant_tasks_max } = self.capacity;
         if self.is_draining {
-            return Some(Full::Draining);
+            Some(Full::Draining)
+        } else if self.counters.alive >= tasks_max {
+            Some(Full::Tasks { max: tasks_max })
+        } else {
+            (living >= tenant_tasks_max).then_some(Full::Tenant { tenant, max: tenant_tasks_max })
         }
-        let capacity = self.capacity?;
-        if self.counters.alive >= capacity.tasks_max {
-            return Some(Full::Tasks { max: capacity.tasks_max });
-        }
-        let living = self.tenants.binary_search_by_key(&tenant, |(known, _)| *known).map_or(0, |at| self.tenants[at].1);
-        (living >= capacity.tenant_tasks_max).then_some(Full::Tenant { tenant, max: capacity.tenant_tasks_max })
-    }
-
-    fn count(&mut self, tenant: u32, by: i32) {
-        let at = self.tenants.binary_search_by_key(&tenant, |(known, _)| *known).unwrap_or_else(|at| {
-            self.tenants.insert(at, (tenant, 0));
-            at
-        });
-        self.tenants[at].1 = self.tenants[at].1.saturating_add_signed(by);
     }
 
     /// One slot more. Everything that a slot can ever need in queues is reserved here, so that dispatching
@@ -275,10 +239,22 @@ impl Dispatcher {
     fn touch(&mut self, slot: u32) {
         let place = &mut self.slots[slot as usize];
         self.deadlines.set(slot, place.resident.as_ref().and_then(|resident| resident.task.deadline()));
-        if !place.is_ready && place.resident.is_some() {
+        if !place.is_ready {
             place.is_ready = true;
             self.ready.push_back(slot);
         }
+    }
+
+    /// Hands a fact of its own to whoever lives in a slot. A task that is over takes nothing more, which is as well.
+    fn nudge(&mut self, slot: u32, input: Input) {
+        if let Some(resident) = &mut self.slots[slot as usize].resident {
+            let _taken = resident.task.handle(self.now, input);
+            self.touch(slot);
+        }
+    }
+
+    fn known(&self, id: TaskId) -> Option<&Resident> {
+        self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation)?.resident.as_deref()
     }
 
     fn resident(&mut self, id: TaskId) -> Option<&mut Resident> {
@@ -286,60 +262,98 @@ impl Dispatcher {
         slot.resident.as_deref_mut()
     }
 
-    fn spawn_child(&mut self, parent: TaskId, run: WishId, spec: Spec) {
-        match self.take_in(spec, Some((parent, run))) {
-            Ok(child) => {
-                if let Some(resident) = self.resident(parent) {
-                    resident.children.push((run, child));
+    /// Takes one wish from a task, and carries it out if it is about children.
+    fn hear(&mut self, id: TaskId, mut resident: Box<Resident>) -> Option<Effect> {
+        let wish = resident.task.poll();
+        let is_waiting = wish.is_none();
+        let told = match wish {
+            Some(Effect::End(outcome)) => {
+                self.destroy(id, *resident, &outcome);
+                return Some(Effect::End(outcome));
+            }
+            Some(Effect::Spawn { run, child }) => {
+                self.spawn_child((id, run), &mut resident, *child);
+                None
+            }
+            Some(Effect::Cancel { wish }) => match resident.children.iter().position(|(run, _)| *run == wish) {
+                None => Some(Effect::Cancel { wish }),
+                Some(at) => {
+                    let (_, child) = resident.children.remove(at);
+                    resident.task.spending = resident.task.spending.plus(self.interrupt(child));
+                    None
                 }
-            }
+            },
+            other => other,
+        };
+        self.slots[id.slot as usize].resident = Some(resident);
+        if !is_waiting {
+            self.touch(id.slot);
+        }
+        told
+    }
+
+    fn spawn_child(&mut self, parent: (TaskId, WishId), resident: &mut Resident, spec: Spec) {
+        let run = parent.1;
+        match self.take_in(self.now, spec, Some(parent)) {
+            Ok(child) => resident.children.push((run, child)),
             Err(full) => {
-                let verdict = Err(alloc::format!("{full}").into());
-                let report =
-                    ChildReport { verdict, answer: "".into(), label: Label::default(), spending: Spending::default() };
-                self.report(parent, run, report);
+                let (verdict, answer) = (Err(full.to_string().into()), "".into());
+                let report = ChildReport { verdict, answer, label: Label::default(), spending: Spending::default() };
+                // A task that waits no longer for a child does not miss it.
+                let _taken = resident.task.handle(self.now, Input::Child { run, report });
             }
         }
     }
 
-    /// Interrupts the child that works for `wish`, if that is what the wish is.
-    fn cancel_child(&mut self, parent: TaskId, wish: WishId) -> bool {
-        let Some(resident) = self.resident(parent) else { return false };
-        let Some(at) = resident.children.iter().position(|(run, _)| *run == wish) else { return false };
-        let (_, child) = resident.children.swap_remove(at);
-        if let Some(resident) = self.resident(child) {
-            resident.parent = None;
+    /// Interrupts a child and all below it. Returns what they used: whoever waited for them learns it no other way.
+    fn interrupt(&mut self, child: TaskId) -> Spending {
+        let place = &mut self.slots[child.slot as usize];
+        let is_open = |resident: &mut Box<Resident>| resident.parent.is_some();
+        let known = place.resident.take_if(|resident| place.generation == child.generation && is_open(resident));
+        let Some(mut resident) = known else { return Spending::default() };
+        resident.parent = None;
+        // A child that has just ended by itself takes nothing more, which is as well.
+        let _taken = resident.task.handle(self.now, Input::Interrupt);
+        for (_, grandchild) in &resident.children {
+            resident.task.spending = resident.task.spending.plus(self.interrupt(*grandchild));
         }
-        // A child that has just ended by itself refuses the interrupt, which is as well.
-        let _taken = self.handle(self.now, child, Input::Interrupt);
-        true
+        let spent = resident.task.spending;
+        self.slots[child.slot as usize].resident = Some(resident);
+        self.touch(child.slot);
+        spent
     }
 
-    fn destroy(&mut self, id: TaskId, outcome: &Outcome) {
-        let slot = &mut self.slots[id.slot as usize];
-        let Some(resident) = slot.resident.take() else { return };
-        slot.generation = slot.generation.wrapping_add(1);
+    fn destroy(&mut self, id: TaskId, resident: Resident, outcome: &Outcome) {
+        let place = &mut self.slots[id.slot as usize];
+        place.generation = place.generation.wrapping_add(1);
         self.deadlines.set(id.slot, None);
         self.free.push(id.slot);
         self.counters.destroyed += 1;
         self.counters.alive -= 1;
-        self.count(resident.task.spec().tenant, -1);
-        if let Some((parent, run)) = resident.parent {
-            if let Some(parent) = self.resident(parent) {
-                parent.children.retain(|(_, child)| *child != id);
+        let tenant = resident.task.spec().tenant;
+        if let Ok(at) = self.tenants.binary_search_by_key(&tenant, |(known, _)| *known) {
+            self.tenants[at].1 -= 1;
+            if self.tenants[at].1 == 0 {
+                self.tenants.remove(at);
             }
-            let report = ChildReport {
-                verdict: Ok(outcome.verdict.clone()),
-                answer: outcome.answer.clone(),
-                label: outcome.label,
-                spending: outcome.spending,
-            };
-            self.report(parent, run, report);
+        }
+        if let Some((parent, run)) = resident.parent {
+            self.report(parent, run, outcome);
         }
     }
 
-    /// Tells a parent what became of a child. A parent that no longer waits for it refuses, and is counted.
-    fn report(&mut self, parent: TaskId, run: WishId, report: ChildReport) {
-        let _taken = self.handle(self.now, parent, Input::Child { run, report });
+    /// Tells a parent what became of a child.
+    fn report(&mut self, parent: TaskId, run: WishId, outcome: &Outcome) {
+        let (now, spending) = (self.now, outcome.spending);
+        let (verdict, answer) = (Ok(outcome.verdict.clone()), outcome.answer.clone());
+        let report = ChildReport { verdict, answer, label: outcome.label, spending };
+        if let Some(resident) = self.resident(parent) {
+            match resident.task.handle(now, Input::Child { run, report }) {
+                Ok(()) => resident.children.retain(|(open, _)| *open != run),
+                // It has given up on the child and is about to say so.
+                Err(_) => resident.task.spending = resident.task.spending.plus(spending),
+            }
+            self.touch(parent.slot);
+        }
     }
 }

@@ -3,8 +3,7 @@
 //! They hold ids, counts and names, never text from the transcript: writing every event down reveals
 //! nothing private.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::{boxed::Box, sync::Arc};
 
 use crate::digest::Digest;
 use crate::gate::Reason;
@@ -13,8 +12,7 @@ use crate::label::Label;
 use crate::model::{ModelErrorKind, Stop, ToolUse, Usage};
 use crate::tool::{Acts, Manifest};
 use crate::transcript::ToolOutcome;
-use crate::words::WishId;
-use crate::words::names;
+use crate::words::{WishId, names};
 
 /// One thing a task did or that happened to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +92,7 @@ pub enum Event {
     Refused {
         /// The tool's name as the model wrote it, cut to 64 bytes.
         tool: Box<str>,
-        /// [`crate::gate::Refusal::name`], or the name of the governor.
+        /// [`crate::gate::Refusal::name`].
         why: &'static str,
     },
     /// A tool or child reported.

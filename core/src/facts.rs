@@ -1,10 +1,6 @@
 //! What goes into a task and what comes out of it.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use crate::event::{Event, Scope};
 use crate::gate::Reason;
@@ -15,7 +11,7 @@ use crate::spec::{Message, Spec};
 use crate::task::STEERS_MAX;
 use crate::tool::{Acts, Authorized, Manifest, Output, ToolCall};
 use crate::transcript::Entry;
-use crate::words::WishId;
+use crate::words::{WishId, reads};
 
 /// A fact for a task.
 #[derive(Debug)]
@@ -139,6 +135,19 @@ pub enum Effect {
     End(Box<Outcome>),
 }
 
+impl Effect {
+    /// The wish that this effect makes, if it expects an answer.
+    pub(crate) fn opens(&self) -> Option<WishId> {
+        match self {
+            Effect::Ask { ask: wish, .. }
+            | Effect::Run { run: wish, .. }
+            | Effect::Approve { approval: wish, .. }
+            | Effect::Spawn { run: wish, .. } => Some(*wish),
+            _ => None,
+        }
+    }
+}
+
 /// What the person is asked to approve: the exact call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApprovalRequest {
@@ -171,7 +180,6 @@ pub enum Verdict {
 
 impl Verdict {
     /// The name in events and logs.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Verdict::Done => "done",
@@ -191,11 +199,11 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The text of the model's last turn.
     pub answer: Box<str>,
-    /// The whole transcript; every call in it has its result.
+    /// The transcript, with summaries in the place of what they replaced; every call in it has its result.
     pub entries: Vec<Entry>,
     /// Everything that went into it.
     pub label: Label,
-    /// What it used.
+    /// What it used, its children included.
     pub spending: Spending,
 }
 
@@ -212,13 +220,9 @@ pub enum Surprise {
     Closing,
 }
 
-impl fmt::Display for Surprise {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Surprise::Ended => f.write_str("the task is over"),
-            Surprise::NotOpen(wish) => write!(f, "wish {wish} is not open"),
-            Surprise::Full => write!(f, "{STEERS_MAX} messages wait already"),
-            Surprise::Closing => f.write_str("the task is giving its last answer"),
-        }
-    }
-}
+reads! { Surprise: |self, f| match self {
+    Surprise::Ended => f.write_str("the task is over"),
+    Surprise::NotOpen(wish) => write!(f, "wish {wish} is not open"),
+    Surprise::Full => write!(f, "{STEERS_MAX} messages wait already"),
+    Surprise::Closing => f.write_str("the task is giving its last answer"),
+} }

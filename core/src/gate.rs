@@ -1,13 +1,13 @@
 //! The gate: the one place where a call becomes [`Authorized`] (K4).
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
-use core::fmt;
 
 use crate::capability::{Excess, Network};
+use crate::governor::Governor;
 use crate::label::Label;
 use crate::policy::{Asker, Decision, Policy};
 use crate::tool::{Act, Acts, Authorized, Grant, Limits, Manifest, Needs, ToolCall};
+use crate::words::reads;
 
 /// What a call is judged by.
 #[derive(Clone, Copy, Debug)]
@@ -60,16 +60,12 @@ pub enum Reason {
     Sink(Act),
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Reason::Policy(act) => write!(f, "policy asks before {}", act.name()),
-            Reason::Sink(act) => {
-                write!(f, "this task holds private data and has read untrusted content; {} could leak it", act.name())
-            }
-        }
+reads! { Reason: |self, f| match self {
+    Reason::Policy(act) => write!(f, "policy asks before {}", act.name()),
+    Reason::Sink(act) => {
+        write!(f, "this task holds private data and has read untrusted content; {} could leak it", act.name())
     }
-}
+} }
 
 /// Why a call is not run. Nothing ran when a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +86,12 @@ pub enum Refusal {
     Declined(Box<str>),
     /// Nobody answered in time.
     Unanswered,
+    /// A budget is spent.
+    Spent(Governor),
 }
 
 impl Refusal {
     /// The name in events and logs.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Refusal::Unreadable(_) => "unreadable",
@@ -105,32 +102,29 @@ impl Refusal {
             Refusal::Policy(..) => "policy",
             Refusal::Declined(_) => "declined",
             Refusal::Unanswered => "unanswered",
+            Refusal::Spent(governor) => governor.name(),
         }
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refusal::Unreadable(why) => f.write_str(why),
-            Refusal::Tool => f.write_str("refused: this task was not granted the tool"),
-            Refusal::Undeclared => f.write_str("refused: the call needs more than the tool's manifest declares"),
-            Refusal::Act(act) => write!(f, "refused: this task was not granted {}", act.name()),
-            Refusal::Reach(excess) => write!(f, "refused: this task was not granted {excess}"),
-            Refusal::Policy(act, asker) => write!(f, "refused: policy denies {} to {}", act.name(), asker.name()),
-            Refusal::Declined(why) if why.is_empty() => f.write_str("refused: the person said no"),
-            Refusal::Declined(why) => write!(f, "refused: the person said no: {why}"),
-            Refusal::Unanswered => f.write_str("refused: approval was asked for and nobody answered in time"),
-        }
-    }
-}
+reads! { Refusal: |self, f| match self {
+    Refusal::Unreadable(why) => f.write_str(why),
+    Refusal::Tool => f.write_str("refused: this task was not granted the tool"),
+    Refusal::Undeclared => f.write_str("refused: the call needs more than the tool's manifest declares"),
+    Refusal::Act(act) => write!(f, "refused: this task was not granted {}", act.name()),
+    Refusal::Reach(excess) => write!(f, "refused: this task was not granted {excess}"),
+    Refusal::Policy(act, asker) => write!(f, "refused: policy denies {} to {}", act.name(), asker.name()),
+    Refusal::Declined(why) if why.is_empty() => f.write_str("refused: the person said no"),
+    Refusal::Declined(why) => write!(f, "refused: the person said no: {why}"),
+    Refusal::Unanswered => f.write_str("refused: approval was asked for and nobody answered in time"),
+    Refusal::Spent(governor) => write!(f, "not run: {}", governor.reason()),
+} }
 
 impl Gate<'_> {
     /// Judges one exact call of the tool that `manifest` describes, which needs `needs`.
     ///
     /// Effective authority is grant ∧ manifest ∧ policy: what any of the three withholds is refused, then
     /// the strictest word of the policy table over all acts of the call decides, then the sink rule.
-    #[must_use]
     pub fn judge(&self, manifest: &Manifest, call: ToolCall, needs: Needs) -> Judgement {
         if let Some(refusal) = self.refusal(manifest, &needs) {
             return Judgement::Deny(refusal);
@@ -157,10 +151,8 @@ impl Gate<'_> {
         if let Some(excess) = self.grant.capability.excess(&needs.capability) {
             return Some(Refusal::Reach(excess));
         }
-        match self.strictest(needs.acts) {
-            Some((Decision::Deny, act, asker)) => Some(Refusal::Policy(act, asker)),
-            _ => None,
-        }
+        let (decision, act, asker) = self.strictest(needs.acts)?;
+        (decision == Decision::Deny).then_some(Refusal::Policy(act, asker))
     }
 
     fn reason(&self, call: &ToolCall, needs: &Needs) -> Option<Reason> {
@@ -168,12 +160,9 @@ impl Gate<'_> {
         if let Some(act) = sink.filter(|_| self.label.is_tainted()) {
             return Some(Reason::Sink(act));
         }
-        match self.strictest(needs.acts) {
-            Some((Decision::Ask, act, _)) if !self.standing.iter().any(|s| s.covers(call, needs)) => {
-                Some(Reason::Policy(act))
-            }
-            _ => None,
-        }
+        let (decision, act, _) = self.strictest(needs.acts)?;
+        let is_standing = self.standing.iter().any(|standing| standing.covers(call, needs));
+        (decision == Decision::Ask && !is_standing).then_some(Reason::Policy(act))
     }
 
     /// The narrowest word of the policy table on these acts, with the cell that says it.
@@ -191,19 +180,16 @@ impl Standing {
 
 impl Pending {
     /// The call that waits.
-    #[must_use]
     pub fn call(&self) -> &ToolCall {
         self.authorized.call()
     }
 
     /// What it would do and reach.
-    #[must_use]
     pub fn needs(&self) -> &Needs {
         self.authorized.needs()
     }
 
     /// Why the person is asked.
-    #[must_use]
     pub fn reason(&self) -> Reason {
         self.reason
     }
@@ -221,11 +207,5 @@ impl Pending {
 
     pub(crate) fn approve(self) -> Authorized {
         self.authorized
-    }
-}
-
-impl From<Refusal> for Box<str> {
-    fn from(refusal: Refusal) -> Box<str> {
-        refusal.to_string().into()
     }
 }

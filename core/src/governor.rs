@@ -47,13 +47,11 @@ impl Default for Governors {
 
 impl Governors {
     /// Milliseconds after the start at which the closing turn begins.
-    #[must_use]
     pub fn soft_ms(&self) -> u64 {
         self.wall_ms_max - self.closing_ms_max.min(self.wall_ms_max / 2)
     }
 
     /// The first budget that leaves no room for another question.
-    #[must_use]
     pub fn exhausted(&self, spent: &Spending) -> Option<Governor> {
         let budgets = [
             (u64::from(spent.model_calls), u64::from(self.model_calls_max), Governor::ModelCalls),
@@ -66,13 +64,11 @@ impl Governors {
 
     /// What one child may use when what is left is shared evenly among `shares`, this task's own share
     /// included, and `wall_ms` are left until this task's closing turn (K5).
-    #[must_use]
     pub fn share(&self, spent: &Spending, wall_ms: u64, shares: u32) -> Governors {
         let part = |max: u64, spent: u64| max.saturating_sub(spent) / u64::from(shares.max(1));
         let part32 = |max: u32, spent: u32| max.saturating_sub(spent) / shares.max(1);
         Governors {
             wall_ms_max: wall_ms,
-            closing_ms_max: self.closing_ms_max,
             model_calls_max: part32(self.model_calls_max, spent.model_calls),
             tool_calls_max: part32(self.tool_calls_max, spent.tool_calls),
             input_tokens_max: part(self.input_tokens_max, spent.usage.input_tokens),
@@ -80,7 +76,7 @@ impl Governors {
             cost_micro_usd_max: part(self.cost_micro_usd_max, spent.cost_micro_usd()),
             output_bytes_max: part(self.output_bytes_max, spent.output_bytes),
             depth_max: self.depth_max.saturating_sub(1),
-            repeats_max: self.repeats_max,
+            ..*self
         }
     }
 }
@@ -102,13 +98,11 @@ pub struct Spending {
 
 impl Spending {
     /// Cost in millionths of a US dollar, rounded down.
-    #[must_use]
     pub fn cost_micro_usd(&self) -> u64 {
         self.cost_pico_usd / 1_000_000
     }
 
     /// Both together.
-    #[must_use]
     pub fn plus(self, other: Spending) -> Spending {
         Spending {
             model_calls: self.model_calls.saturating_add(other.model_calls),
@@ -133,7 +127,6 @@ pub struct Price {
 
 impl Price {
     /// The cost of `usage` in millionths of a millionth of a US dollar.
-    #[must_use]
     pub fn cost_pico_usd(&self, usage: &Usage) -> u64 {
         let fresh = usage.input_tokens.saturating_sub(usage.cached_tokens);
         let parts = [(fresh, self.input), (usage.cached_tokens, self.cached), (usage.output_tokens, self.output)];
@@ -145,29 +138,28 @@ names! {
     /// The name of a budget, for verdicts, events and messages.
     pub enum Governor {
         /// [`Governors::wall_ms_max`].
-        Wall = "the time is up",
+        Wall = "wall",
         /// [`Governors::model_calls_max`].
-        ModelCalls = "the budget of model calls is spent",
+        ModelCalls = "model_calls",
         /// [`Governors::tool_calls_max`].
-        ToolCalls = "the budget of tool calls is spent",
+        ToolCalls = "tool_calls",
         /// [`Governors::input_tokens_max`].
-        InputTokens = "the budget of input tokens is spent",
+        InputTokens = "input_tokens",
         /// [`Governors::output_tokens_max`].
-        OutputTokens = "the budget of output tokens is spent",
+        OutputTokens = "output_tokens",
         /// [`Governors::cost_micro_usd_max`].
-        Cost = "the budget of money is spent",
+        Cost = "cost",
         /// [`Governors::output_bytes_max`].
-        OutputBytes = "the limit on output is reached",
+        OutputBytes = "output_bytes",
         /// [`Governors::depth_max`].
-        Depth = "child tasks may not go deeper",
+        Depth = "depth",
         /// [`Governors::repeats_max`].
-        Repeats = "the same call keeps bringing the same result",
+        Repeats = "repeats",
     }
 }
 
 impl Governor {
     /// Why the task has to close, in words for the model.
-    #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
             Governor::Wall => "the time is up",

@@ -1,7 +1,6 @@
 //! Labels: where a piece of a transcript came from, and the two bits that the sink rule is about.
 
-use crate::words::names;
-use core::fmt;
+use crate::words::{joined, names, reads};
 
 names! {
     /// Who or what a piece of text came from.
@@ -36,7 +35,6 @@ pub struct Label {
 
 impl Label {
     /// Something from `origin`: neither private nor, unless the origin is a stranger, untrusted.
-    #[must_use]
     pub const fn from(origin: Origin) -> Label {
         Label {
             origins: 1 << origin as u8,
@@ -46,21 +44,18 @@ impl Label {
     }
 
     /// The same label, private.
-    #[must_use]
     pub const fn private(mut self) -> Label {
         self.private = true;
         self
     }
 
     /// The same label, untrusted.
-    #[must_use]
     pub const fn untrusted(mut self) -> Label {
         self.untrusted = true;
         self
     }
 
     /// The label of a text made from both: the least upper bound.
-    #[must_use]
     pub const fn join(self, other: Label) -> Label {
         Label {
             origins: self.origins | other.origins,
@@ -70,36 +65,23 @@ impl Label {
     }
 
     /// Whether a text with this label may stand where `other` is already assumed.
-    #[must_use]
     pub fn within(self, other: Label) -> bool {
         self.join(other) == other
     }
 
     /// Whether `origin` went into it.
-    #[must_use]
     pub fn has(self, origin: Origin) -> bool {
         self.origins & (1 << origin as u8) != 0
     }
 
     /// Whether the sink rule applies: private data **and** a stranger's words in one place.
-    #[must_use]
     pub fn is_tainted(self) -> bool {
         self.untrusted && self.private
     }
 }
 
-impl fmt::Display for Label {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut first = true;
-        let names = Origin::ALL.iter().filter(|origin| self.has(**origin)).map(|origin| origin.name());
-        let bits = [(self.untrusted, "untrusted"), (self.private, "private")];
-        for name in names.chain(bits.into_iter().filter(|(set, _)| *set).map(|(_, name)| name)) {
-            if !first {
-                f.write_str("+")?;
-            }
-            first = false;
-            f.write_str(name)?;
-        }
-        if first { f.write_str("none") } else { Ok(()) }
-    }
-}
+reads! { Label: |self, f| {
+    let origins = Origin::ALL.iter().filter(|origin| self.has(**origin)).map(|origin| origin.name());
+    let untrusted = self.untrusted.then_some("untrusted");
+    joined(f, "none", origins.chain(untrusted).chain(self.private.then_some("private")))
+} }

@@ -38,7 +38,6 @@ pub mod digest;
 pub mod dispatcher;
 pub mod event;
 pub mod facts;
-mod fold;
 pub mod gate;
 pub mod governor;
 pub mod label;

@@ -3,15 +3,11 @@
 //! A [`Codec`] knows one provider's format and touches nothing: the driver carries its [`Request`] to a
 //! server and feeds what comes back to its [`Reader`] in pieces of any size.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use crate::tool::{Manifest, ToolCall};
 use crate::transcript::Entry;
-use crate::words::names;
+use crate::words::{names, reads};
 
 /// What a task asks a model, borrowed from the task.
 #[derive(Clone, Copy, Debug)]
@@ -203,6 +199,13 @@ pub enum Part {
     Call(ToolCall),
 }
 
+impl Part {
+    /// The tool call, if it is one.
+    pub fn call(&self) -> Option<&ToolCall> {
+        if let Part::Call(call) = self { Some(call) } else { None }
+    }
+}
+
 /// Tokens of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -220,7 +223,6 @@ pub struct Usage {
 
 impl Usage {
     /// Both together.
-    #[must_use]
     pub fn plus(self, other: Usage) -> Usage {
         Usage {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
@@ -259,17 +261,12 @@ pub struct ModelError {
 
 impl ModelError {
     /// An error of this kind that asks for no particular wait.
-    #[must_use]
     pub fn new(kind: ModelErrorKind, message: impl Into<Box<str>>) -> ModelError {
         ModelError { kind, message: message.into(), retry_after_ms: None }
     }
 }
 
-impl fmt::Display for ModelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
+reads! { ModelError: |self, f| f.write_str(&self.message) }
 
 names! {
     /// The kinds of [`ModelError`].
@@ -305,16 +302,8 @@ names! {
 
 impl ModelErrorKind {
     /// Whether the same question to the same model may do better after a wait.
-    #[must_use]
     pub fn is_passing(self) -> bool {
-        matches!(
-            self,
-            ModelErrorKind::RateLimited
-                | ModelErrorKind::Unavailable
-                | ModelErrorKind::Unreachable
-                | ModelErrorKind::Timeout
-                | ModelErrorKind::Cut
-                | ModelErrorKind::Malformed
-        )
+        use ModelErrorKind::{Cut, Malformed, RateLimited, Timeout, Unavailable, Unreachable};
+        matches!(self, RateLimited | Unavailable | Unreachable | Timeout | Cut | Malformed)
     }
 }

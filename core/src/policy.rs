@@ -62,7 +62,6 @@ impl Default for Policy {
 
 impl Policy {
     /// What the table says of one act.
-    #[must_use]
     pub fn decision(&self, act: Act, asker: Asker) -> Decision {
         self.cells[act as usize][asker as usize]
     }

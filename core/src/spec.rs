@@ -1,8 +1,6 @@
 //! What a task is made of: what it shares with others, and what is its own.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use crate::governor::{Governors, Price};
@@ -67,7 +65,7 @@ impl Default for Retry {
 }
 
 /// A message from the person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// What is said.
     pub text: Box<str>,
@@ -102,13 +100,11 @@ pub struct Spec {
 
 impl Message {
     /// The message as an entry of a transcript.
-    #[must_use]
     pub fn into_entry(self) -> Entry {
         Entry::Person { text: self.text, images: self.images, label: self.label }
     }
 
     /// What the person at the terminal types.
-    #[must_use]
     pub fn typed(text: impl Into<Box<str>>) -> Message {
         Message { text: text.into(), images: Vec::new(), label: Label::from(Origin::Person) }
     }

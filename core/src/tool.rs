@@ -1,18 +1,14 @@
 //! The tool interface: a tool declares, the kernel authorises, an executor runs what was authorised.
 //!
-//! There is one gate, [`crate::task::Task`], and one thing that comes out of it: [`Authorized`], which has no
+//! There is one gate, [`crate::gate::Gate`], and one thing that comes out of it: [`Authorized`], which has no
 //! public constructor, holds the exact call, and is consumed by the executor (K4).
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::fmt;
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 
 use crate::capability::Capability;
 use crate::digest::{Digest, Sha256};
 use crate::label::Label;
-use crate::words::names;
+use crate::words::{joined, names, reads};
 
 names! {
     /// What a call does to the world: the rows of the policy table.
@@ -40,7 +36,6 @@ names! {
 
 impl Act {
     /// Whether something leaves the machine: the sinks of the information-flow rule.
-    #[must_use]
     pub fn is_sink(self) -> bool {
         matches!(self, Act::NetworkRead | Act::NetworkSend | Act::MessagePerson | Act::Spend)
     }
@@ -57,7 +52,6 @@ impl Acts {
     pub const ALL: Acts = Acts((1 << Act::ALL.len()) - 1);
 
     /// The set of these.
-    #[must_use]
     pub const fn of(acts: &[Act]) -> Acts {
         let mut bits = 0;
         let mut n = 0;
@@ -69,25 +63,21 @@ impl Acts {
     }
 
     /// Whether `act` is in it.
-    #[must_use]
     pub fn has(self, act: Act) -> bool {
         self.0 & (1 << act as u16) != 0
     }
 
     /// Whether every act of `other` is in it.
-    #[must_use]
     pub fn covers(self, other: Acts) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// The acts in both.
-    #[must_use]
     pub fn meet(self, other: Acts) -> Acts {
         Acts(self.0 & other.0)
     }
 
     /// The acts in either.
-    #[must_use]
     pub fn union(self, other: Acts) -> Acts {
         Acts(self.0 | other.0)
     }
@@ -98,14 +88,7 @@ impl Acts {
     }
 }
 
-impl fmt::Display for Acts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, act) in self.iter().enumerate() {
-            write!(f, "{}{}", if n > 0 { "+" } else { "" }, act.name())?;
-        }
-        if *self == Acts::NONE { f.write_str("nothing") } else { Ok(()) }
-    }
-}
+reads! { Acts: |self, f| joined(f, "nothing", self.iter().map(Act::name)) }
 
 /// Limits on one run of a tool. All are finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -133,7 +116,6 @@ impl Limits {
     };
 
     /// The tighter of each.
-    #[must_use]
     pub fn meet(self, other: Limits) -> Limits {
         Limits {
             runtime_ms_max: self.runtime_ms_max.min(other.runtime_ms_max),
@@ -193,9 +175,8 @@ pub struct ToolCall {
 
 impl ToolCall {
     /// SHA-256 over name and input, each preceded by its length: what an authority or an approval is bound to.
-    #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut hash = Sha256::new();
+        let mut hash = Sha256::default();
         for part in [&self.name, &self.input] {
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
@@ -244,7 +225,6 @@ pub trait Toolbox: Send + Sync {
 }
 
 /// The manifest of the tool of that name.
-#[must_use]
 pub fn manifest<'a>(toolbox: &'a dyn Toolbox, name: &str) -> Option<&'a Arc<Manifest>> {
     toolbox.manifests().iter().find(|m| &*m.name == name)
 }
@@ -264,25 +244,19 @@ pub struct Grant {
 
 impl Grant {
     /// Whether everything `other` allows is allowed by this.
-    #[must_use]
     pub fn covers(&self, other: &Grant) -> bool {
-        let tools = match (&self.tools, &other.tools) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(mine), Some(theirs)) => theirs.iter().all(|t| mine.contains(t)),
-        };
-        tools
+        let tools = other.tools.as_ref();
+        (self.tools.is_none() || tools.is_some_and(|tools| tools.iter().all(|tool| self.has_tool(tool))))
             && self.acts.covers(other.acts)
             && self.capability.covers(&other.capability)
             && other.limits == other.limits.meet(self.limits)
     }
 
     /// What both allow.
-    #[must_use]
     pub fn meet(&self, other: &Grant) -> Grant {
         let tools = match (&self.tools, &other.tools) {
             (None, known) | (known, None) => known.clone(),
-            (Some(mine), Some(theirs)) => Some(mine.iter().filter(|t| theirs.contains(t)).cloned().collect()),
+            (Some(mine), Some(_)) => Some(mine.iter().filter(|tool| other.has_tool(tool)).cloned().collect()),
         };
         Grant {
             acts: self.acts.meet(other.acts),
@@ -293,7 +267,6 @@ impl Grant {
     }
 
     /// Whether the tool of that name may be used.
-    #[must_use]
     pub fn has_tool(&self, name: &str) -> bool {
         self.tools.as_ref().is_none_or(|tools| tools.iter().any(|t| &**t == name))
     }
@@ -318,25 +291,21 @@ impl Authorized {
     }
 
     /// The call.
-    #[must_use]
     pub fn call(&self) -> &ToolCall {
         &self.call
     }
 
     /// What it may do and reach: exactly what it needs, which the grant was found to cover.
-    #[must_use]
     pub fn needs(&self) -> &Needs {
         &self.needs
     }
 
     /// The limits it runs under.
-    #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
     /// The digest of the exact call ([`ToolCall::digest`]).
-    #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
@@ -498,18 +467,14 @@ pub enum HandsError {
     Failed(String),
 }
 
-impl fmt::Display for HandsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            HandsError::Missing => f.write_str("no such file or directory"),
-            HandsError::Exists => f.write_str("it exists already"),
-            HandsError::WrongKind(EntryKind::Directory) => f.write_str("it is a directory"),
-            HandsError::WrongKind(EntryKind::File) => f.write_str("it is a file, not a directory"),
-            HandsError::WrongKind(EntryKind::Link) => f.write_str("it is a symbolic link"),
-            HandsError::WrongKind(EntryKind::Other) => f.write_str("it is not a regular file"),
-            HandsError::Denied => f.write_str("permission denied by the operating system"),
-            HandsError::Stopped => f.write_str("stopped: cancelled or out of time"),
-            HandsError::Outside(why) | HandsError::Limit(why) | HandsError::Failed(why) => f.write_str(why),
-        }
-    }
-}
+reads! { HandsError: |self, f| match self {
+    HandsError::Missing => f.write_str("no such file or directory"),
+    HandsError::Exists => f.write_str("it exists already"),
+    HandsError::WrongKind(EntryKind::Directory) => f.write_str("it is a directory"),
+    HandsError::WrongKind(EntryKind::File) => f.write_str("it is a file, not a directory"),
+    HandsError::WrongKind(EntryKind::Link) => f.write_str("it is a symbolic link"),
+    HandsError::WrongKind(EntryKind::Other) => f.write_str("it is not a regular file"),
+    HandsError::Denied => f.write_str("permission denied by the operating system"),
+    HandsError::Stopped => f.write_str("stopped: cancelled or out of time"),
+    HandsError::Outside(why) | HandsError::Limit(why) | HandsError::Failed(why) => f.write_str(why),
+} }

@@ -1,8 +1,6 @@
 //! The transcript: what was said in a task, each entry with its label.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use crate::label::{Label, Origin};
 use crate::model::Part;
@@ -66,7 +64,6 @@ pub struct ToolEntry {
 
 impl ToolEntry {
     /// What the model is shown.
-    #[must_use]
     pub fn shown(&self) -> &str {
         self.folded.as_deref().unwrap_or(&self.text)
     }
@@ -84,7 +81,6 @@ names! {
 
 impl Entry {
     /// The entry's label. A model's turn has the label of its origin alone; what it read is in the entries before it.
-    #[must_use]
     pub fn label(&self) -> Label {
         match self {
             Entry::Person { label, .. } | Entry::Note { label, .. } => *label,
@@ -94,16 +90,33 @@ impl Entry {
     }
 
     /// Bytes of text and images that the model is shown.
-    #[must_use]
     pub fn shown_bytes(&self) -> usize {
+        self.bytes(|image| image.bytes.len())
+    }
+
+    /// Bytes of text and images that are kept, folded results included.
+    pub fn held_bytes(&self) -> usize {
+        let folded = if let Entry::Tool(ToolEntry { folded: Some(_), text, .. }) = self { text.len() } else { 0 };
+        self.shown_bytes() + folded
+    }
+
+    /// Bytes of text that take as much of the context window as this does.
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes(|_| IMAGE_WEIGHT_BYTES)
+    }
+
+    fn bytes(&self, image_bytes: fn(&Image) -> usize) -> usize {
         match self {
-            Entry::Person { text, images, .. } => text.len() + images.iter().map(|i| i.bytes.len()).sum::<usize>(),
+            Entry::Person { text, images, .. } => text.len() + images.iter().map(image_bytes).sum::<usize>(),
             Entry::Note { text, .. } => text.len(),
             Entry::Tool(tool) => tool.shown().len(),
             Entry::Model { parts, .. } => parts.iter().map(Part::bytes).sum(),
         }
     }
 }
+
+/// Providers count an image by its size in pixels, not in bytes: about 1,500 tokens for a large one.
+const IMAGE_WEIGHT_BYTES: usize = 6_000;
 
 impl Part {
     fn bytes(&self) -> usize {

@@ -1,8 +1,6 @@
 //! One turn of a model while it is being read.
 
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use crate::model::{Part, Usage};
 use crate::tool::ToolCall;
@@ -27,21 +25,8 @@ impl Turn {
         self.parts.push(part);
     }
 
-    pub(crate) fn calls(&self) -> usize {
-        self.parts.iter().filter(|part| matches!(part, Part::Call(_))).count()
-    }
-
     pub(crate) fn tool_calls(&self) -> Vec<ToolCall> {
-        let calls = self.parts.iter().filter_map(|part| match part {
-            Part::Call(call) => Some(call.clone()),
-            _ => None,
-        });
-        calls.collect()
-    }
-
-    /// Whether there is nothing to show and nothing to run.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.has_text() && self.calls() == 0
+        self.parts.iter().filter_map(Part::call).cloned().collect()
     }
 
     pub(crate) fn has_text(&self) -> bool {
@@ -64,9 +49,8 @@ impl Turn {
     /// Its parts; `None` if nothing in them would ever be shown or run.
     pub(crate) fn into_parts(mut self) -> Option<Vec<Part>> {
         self.close();
-        let is_kept = !self.is_empty();
         self.parts.shrink_to_fit();
-        is_kept.then_some(self.parts)
+        (self.has_text() || self.parts.iter().any(|part| part.call().is_some())).then_some(self.parts)
     }
 
     fn close(&mut self) {
@@ -78,11 +62,5 @@ impl Turn {
 
 /// All the text among `parts`, in one.
 pub(crate) fn text_of(parts: &[Part]) -> Box<str> {
-    let mut all = String::new();
-    for part in parts {
-        if let Part::Text(text) = part {
-            all.push_str(text);
-        }
-    }
-    all.into()
+    parts.iter().map(|part| if let Part::Text(text) = part { text } else { "" }).collect::<String>().into()
 }

@@ -1,6 +1,19 @@
 //! The small words everybody shares: time and the names of things inside one kernel.
 
+use alloc::vec::Vec;
 use core::fmt;
+
+/// How a type reads in a sentence, which is its `Display`: `reads! { Type: |self, f| write!(f, "…") }`.
+macro_rules! reads {
+    ($type:ty: |$this:ident, $f:ident| $write:expr) => {
+        impl core::fmt::Display for $type {
+            fn fmt(&$this, $f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                $write
+            }
+        }
+    };
+}
+pub(crate) use reads;
 
 /// An enumeration of plain words: each variant has one name, used wherever it is written or read.
 macro_rules! names {
@@ -14,26 +27,26 @@ macro_rules! names {
             pub const ALL: &'static [$name] = &[$($name::$variant),*];
 
             /// The name in events, logs, policies, configuration and flags.
-            #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $($name::$variant => $text),* }
             }
 
             /// The one of that name.
-            #[must_use]
             pub fn named(name: &str) -> Option<$name> {
                 $name::ALL.iter().copied().find(|one| one.name() == name)
             }
         }
 
-        impl core::fmt::Display for $name {
-            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-                f.write_str(self.name())
-            }
-        }
+        crate::words::reads! { $name: |self, f| f.write_str(self.name()) }
     };
 }
 pub(crate) use names;
+
+/// Writes names with `+` between them, or `none` where there is no name.
+pub(crate) fn joined<'a>(f: &mut fmt::Formatter<'_>, none: &str, all: impl Iterator<Item = &'a str>) -> fmt::Result {
+    let names: Vec<&str> = all.collect();
+    if names.is_empty() { f.write_str(none) } else { f.write_str(&names.join("+")) }
+}
 
 /// A moment, in milliseconds since an arbitrary start that stays fixed for one kernel.
 ///
@@ -44,13 +57,11 @@ pub struct Millis(pub u64);
 
 impl Millis {
     /// The moment `ms` milliseconds later, or the end of time.
-    #[must_use]
     pub fn after(self, ms: u64) -> Millis {
         Millis(self.0.saturating_add(ms))
     }
 
     /// Milliseconds from `earlier` to this moment; 0 if `earlier` is not earlier.
-    #[must_use]
     pub fn since(self, earlier: Millis) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -65,11 +76,7 @@ pub struct TaskId {
     pub generation: u32,
 }
 
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "t{}.{}", self.slot, self.generation)
-    }
-}
+reads! { TaskId: |self, f| write!(f, "t{}.{}", self.slot, self.generation) }
 
 /// One wish of one task that expects an answer: a question to the model, a tool run, an approval or a child.
 ///
@@ -77,8 +84,4 @@ impl fmt::Display for TaskId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WishId(pub u32);
 
-impl fmt::Display for WishId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
+reads! { WishId: |self, f| write!(f, "#{}", self.0) }

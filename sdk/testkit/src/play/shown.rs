@@ -14,14 +14,11 @@ use super::stage::Actor;
 
 /// Whether a play shows this event.
 pub(super) fn is_shown(notes: Notes, event: &Event) -> bool {
-    let is_telling = matches!(
-        event,
-        Event::Failed { .. }
-            | Event::Tripped { .. }
-            | Event::Folded { .. }
-            | Event::Refused { .. }
-            | Event::Labelled { .. }
-    );
+    let is_telling = match event {
+        Event::Failed { .. } | Event::Tripped { .. } | Event::Folded { .. } | Event::Refused { .. } => true,
+        Event::Labelled { label } => label.untrusted || label.private,
+        _ => false,
+    };
     notes == Notes::All || (notes == Notes::Some && is_telling)
 }
 

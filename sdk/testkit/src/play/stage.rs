@@ -11,7 +11,7 @@ use aether_core::tool::Output;
 use aether_core::transcript::{Entry, ToolOutcome};
 use aether_core::words::{Millis, TaskId, WishId};
 
-use super::header::{Notes, Setting, image};
+use super::header::{Setting, image};
 use super::lines::{events, report, surprise};
 use super::notation::Words;
 use super::settled;
@@ -132,6 +132,10 @@ impl Stage {
             }
             ("later", _) => {
                 self.now = self.now.after(words.number()?);
+                Ok(Some(String::new()))
+            }
+            ("at", _) => {
+                self.now = Millis(words.number()?);
                 Ok(Some(String::new()))
             }
             ("wait", _) => {

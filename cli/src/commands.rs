@@ -42,7 +42,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         operands_max: 2,
         summary: "Run one tool by hand",
         flags: &[tools::FLAGS],
-        examples: &["tool run calculate '{\"expression\": \"17% of 2340\"}'"],
+        examples: &["tool run calculate '{\"expression\": \"17% * 2340\"}'"],
         run: tools::run,
     },
     Command {

@@ -9,7 +9,7 @@ pub const KEYS: &[Key] = &[
     key(
         "log.level",
         Kind::Choice(&["off", "error", "warn", "info", "debug"]),
-        "warn",
+        "off",
         "The least serious events that are logged.",
     ),
     unset("log.file", Kind::Text, "The file that JSON log lines are appended to, standard error when not set."),

@@ -9,7 +9,7 @@ use aether_core::facts::{Answer, ApprovalRequest};
 use aether_core::gate::Reason;
 use aether_core::words::TaskId;
 use aether_driver::Boxed;
-use aether_terminal::{Tty, neutral};
+use aether_terminal::{Printer, Tty, neutral};
 
 use crate::house::Person;
 
@@ -27,11 +27,19 @@ pub(crate) struct AtTerminal {
     mode: Mode,
     /// One question at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whoever has the terminal and must leave it to a question.
+    printer: Option<Printer>,
 }
 
 impl AtTerminal {
     pub(crate) fn new(mode: Mode) -> AtTerminal {
-        AtTerminal { mode, turn: Arc::default() }
+        AtTerminal { mode, turn: Arc::default(), printer: None }
+    }
+
+    /// The same, beside a line that is being typed.
+    pub(crate) fn beside(mut self, printer: Option<Printer>) -> AtTerminal {
+        self.printer = printer;
+        self
     }
 }
 
@@ -49,12 +57,15 @@ impl Person for AtTerminal {
             };
             return Box::pin(std::future::ready(Answer::No(why.into())));
         }
-        let turn = self.turn.clone();
+        let (turn, printer) = (self.turn.clone(), self.printer.clone());
         Box::pin(async move {
             let _turn = turn.lock().await;
             let withdrawn = Withdrawn(Arc::default());
             let stop = withdrawn.0.clone();
-            let asked = tokio::task::spawn_blocking(move || ask(&request, &stop));
+            let asked = tokio::task::spawn_blocking(move || {
+                let _pause = printer.as_ref().map(Printer::pause);
+                ask(&request, &stop)
+            });
             asked.await.unwrap_or_else(|_| Answer::No("the terminal could not be read".into()))
         })
     }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use aether_core::config::{Config, nearest};
 use aether_core::governor::Price;
-use aether_core::model::Codec;
+use aether_core::model::{Codec, ModelError, Question};
 use aether_core::spec::ModelChoice;
-use aether_driver::{Breaker, BreakerLimits};
+use aether_driver::{Boxed, Breaker, BreakerLimits, Sink};
 use aether_net::Url;
 use aether_provider::presets::KeyNeed;
 use aether_provider::{Preset, preset, presets};
@@ -38,6 +38,14 @@ pub(crate) enum Way {
     Offline,
     /// Over HTTP.
     Remote(Arc<Remote>),
+    /// By another part of this program.
+    Local(Box<dyn Local>),
+}
+
+/// A model that is no codec: it answers by itself.
+pub(crate) trait Local: Send {
+    /// As [`aether_driver::World::ask`].
+    fn ask(&mut self, question: &Question<'_>, sink: Sink) -> Boxed<Result<(), ModelError>>;
 }
 
 /// A model behind HTTP.
@@ -54,6 +62,10 @@ pub(crate) struct Remote {
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(crate) fn new(key: String) -> Secret {
+        Secret(key)
+    }
+
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -95,8 +107,7 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
         };
         return Ok(Lane { choice, title: title.to_owned(), way: Way::Offline });
     }
-    let (provider, model) =
-        title.split_once('/').map_or((title, None), |(p, m)| (p, Some(m).filter(|m| !m.is_empty())));
+    let (provider, model) = split(title);
     let known = preset(provider);
     let remote = remote(config, provider, known)?;
     let model = model.or_else(|| known.and_then(|preset| preset.model)).ok_or_else(|| {
@@ -104,6 +115,12 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
             "model `{title}` names no model of {provider}; write {provider}/NAME (`aether model list {provider}` shows the names)"
         ))
     })?;
+    Ok(lane_of(config, remote, model))
+}
+
+/// A model of a provider that is ready to be asked.
+pub(crate) fn lane_of(config: &Config, remote: Remote, model: &str) -> Lane {
+    let known = preset(&remote.provider);
     let preset_window = known.filter(|preset| preset.model == Some(model)).and_then(|preset| preset.window_tokens);
     let window = config.int("model_options.window_tokens").and_then(|n| u32::try_from(n).ok()).or(preset_window);
     let choice = ModelChoice {
@@ -112,22 +129,33 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
         window_tokens: window.unwrap_or(WINDOW_TOKENS),
         price: price(config, model),
     };
-    Ok(Lane { choice, title: format!("{provider}/{model}"), way: Way::Remote(Arc::new(remote)) })
+    Lane { choice, title: format!("{}/{model}", remote.provider), way: Way::Remote(Arc::new(remote)) }
+}
+
+/// The provider and, if it is named, the model of a title such as `provider/name`.
+pub(crate) fn split(title: &str) -> (&str, Option<&str>) {
+    title.split_once('/').map_or((title, None), |(provider, model)| (provider, Some(model).filter(|m| !m.is_empty())))
 }
 
 /// A provider, without a model yet.
 pub(crate) fn remote(config: &Config, provider: &str, known: Option<&'static Preset>) -> Result<Remote, Trouble> {
+    let route = route(config, provider, known)?;
+    let key = key(config, provider, known)?;
+    Ok(keyed(config, provider, route, key))
+}
+
+/// What a provider speaks, and where.
+pub(crate) struct Route {
+    pub(crate) codec: Box<dyn Codec>,
+    pub(crate) base_url: String,
+}
+
+/// The way to a provider, which may lack nothing but a key.
+pub(crate) fn route(config: &Config, provider: &str, known: Option<&'static Preset>) -> Result<Route, Trouble> {
     let setting = |name: &str| config.text(&format!("providers.{provider}.{name}")).map(str::to_owned);
     let kind = setting("kind");
     if known.is_none() && kind.is_none() {
-        let names = presets().iter().map(|preset| preset.name).chain(config.names("providers."));
-        let hint = match nearest(provider, names) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!(
-                "`aether model list` shows the known ones; for another, set providers.{provider}.kind and .base_url"
-            ),
-        };
-        return Err(Trouble::usage(format!("unknown provider `{provider}`; {hint}")));
+        return Err(unknown_provider(config, provider));
     }
     let codec = match (kind.as_deref().and_then(aether_provider::codec), known) {
         (Some(codec), _) => codec,
@@ -142,39 +170,81 @@ pub(crate) fn remote(config: &Config, provider: &str, known: Option<&'static Pre
     })?;
     let base_url = base_url.trim_end_matches('/').to_owned();
     Url::parse(&base_url).map_err(|fault| Trouble::usage(format!("providers.{provider}.base_url: {fault}")))?;
-    let key = key(config, provider, known)?;
+    Ok(Route { codec, base_url })
+}
+
+/// What to say of a provider that neither a preset nor the configuration knows.
+pub(crate) fn unknown_provider(config: &Config, provider: &str) -> Trouble {
+    let names = presets().iter().map(|preset| preset.name).chain(config.names("providers."));
+    let hint = match nearest(provider, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!(
+            "`aether model list` shows the known ones; for another, set providers.{provider}.kind and .base_url"
+        ),
+    };
+    Trouble::usage(format!("unknown provider `{provider}`; {hint}"))
+}
+
+/// A provider with this key.
+pub(crate) fn keyed(config: &Config, provider: &str, route: Route, key: Option<Secret>) -> Remote {
     let prefix = format!("providers.{provider}.headers.");
     let names: Vec<String> = config.names(&prefix).map(str::to_owned).collect();
     let mut headers: Vec<(String, String)> = names
         .into_iter()
         .filter_map(|name| Some((name.clone(), config.text(&format!("{prefix}{name}"))?.to_owned())))
         .collect();
-    if let Some(organization) = setting("organization") {
-        headers.push(("openai-organization".to_owned(), organization));
+    if let Some(organization) = config.text(&format!("providers.{provider}.organization")) {
+        headers.push(("openai-organization".to_owned(), organization.to_owned()));
     }
     let limits = BreakerLimits {
         failures_max: config.int("retry.breaker_failures_max").and_then(|n| u32::try_from(n).ok()).unwrap_or(5),
         open_ms: config.int("retry.breaker_rest_ms").and_then(|n| u64::try_from(n).ok()).unwrap_or(30_000),
     };
     let breaker = Mutex::new(Breaker::new(limits));
-    Ok(Remote { provider: provider.to_owned(), codec, base_url, key, headers, breaker })
+    let Route { codec, base_url } = route;
+    Remote { provider: provider.to_owned(), codec, base_url, key, headers, breaker }
+}
+
+/// Where a provider's key is, without the key.
+pub(crate) enum KeyPlace {
+    /// Where the configuration says.
+    Reference(String),
+    /// In its usual environment variable.
+    Variable(&'static str),
+    /// Nowhere, and it needs one.
+    Missing,
+    /// Nowhere, and it may need none.
+    Unneeded,
+}
+
+/// Where the key of a provider is: by reference in the configuration, else in one of its usual variables.
+pub(crate) fn key_place(config: &Config, provider: &str, known: Option<&'static Preset>) -> KeyPlace {
+    if let Some(reference) = config.text(&format!("providers.{provider}.key")) {
+        return KeyPlace::Reference(reference.to_owned());
+    }
+    let variables = known.map_or(&[][..], |preset| preset.key_variables);
+    let found = variables.iter().find(|name| env::var(name).is_ok_and(|value| !value.trim().is_empty()));
+    match (found, known.map(|preset| preset.key_need)) {
+        (Some(name), _) => KeyPlace::Variable(name),
+        (None, Some(KeyNeed::Required)) => KeyPlace::Missing,
+        (None, Some(KeyNeed::Optional) | None) => KeyPlace::Unneeded,
+    }
 }
 
 /// The provider's key: from its reference in the configuration, else from its usual variables.
-fn key(config: &Config, provider: &str, known: Option<&'static Preset>) -> Result<Option<Secret>, Trouble> {
-    if let Some(reference) = config.text(&format!("providers.{provider}.key")) {
-        return resolve(reference).map(Some).map_err(|why| Trouble::failed(format!("the key of {provider}: {why}")));
-    }
-    let variables = known.map_or(&[][..], |preset| preset.key_variables);
-    let found = variables.iter().find_map(|name| env::var(name).ok().filter(|value| !value.trim().is_empty()));
-    match (found, known.map(|preset| preset.key_need)) {
-        (Some(value), _) => Ok(Some(Secret(value.trim().to_owned()))),
-        (None, Some(KeyNeed::Required)) => Err(Trouble::usage(format!(
-            "no key for {provider}; set {}, or run `aether onboard --provider {provider}`",
-            variables.first().copied().unwrap_or("its key variable")
-        ))),
-        (None, Some(KeyNeed::Optional) | None) => Ok(None),
-    }
+pub(crate) fn key(config: &Config, provider: &str, known: Option<&'static Preset>) -> Result<Option<Secret>, Trouble> {
+    let reference = match key_place(config, provider, known) {
+        KeyPlace::Reference(reference) => reference,
+        KeyPlace::Variable(name) => format!("env:{name}"),
+        KeyPlace::Unneeded => return Ok(None),
+        KeyPlace::Missing => {
+            let variable = known.and_then(|preset| preset.key_variables.first()).unwrap_or(&"its key variable");
+            return Err(Trouble::usage(format!(
+                "no key for {provider}; set {variable}, or run `aether onboard --provider {provider}`"
+            )));
+        }
+    };
+    resolve(&reference).map(Some).map_err(|why| Trouble::failed(format!("the key of {provider}: {why}")))
 }
 
 /// What a reference such as `env:NAME` or `file:PATH` stands for.

@@ -12,7 +12,7 @@ pub(crate) const VERSION_FLAGS: &[Flag] =
     &[Flag { long: "features", short: None, value: None, key: None, doc: "List what this build contains" }];
 
 /// What this build contains.
-const FEATURES: &[(&str, bool)] = &[
+pub(crate) const FEATURES: &[(&str, bool)] = &[
     ("kernel", true),
     ("providers", true),
     ("tools", true),

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 
 use crate::ask;
 use crate::boot::Boot;
-use crate::chain::{Lane, Way};
+use crate::chain::{Lane, Local, Way};
 use crate::trouble::Trouble;
 
 /// Asks the person before a call runs.
@@ -66,11 +66,22 @@ impl House {
         &self.lanes
     }
 
+    /// From now on every question is answered by this.
+    pub(crate) fn answer_with(&mut self, local: Box<dyn Local>) {
+        if let Some(lane) = self.lanes.first_mut() {
+            lane.way = Way::Local(local);
+        }
+    }
+
     /// Does one authorised call, here and now.
     pub(crate) fn job(&self, authorized: Authorized, stop: Stop) -> impl FnOnce() -> Output + Send + 'static {
         let (tools, roots) = (self.tools.clone(), self.roots.clone());
         // Without a runtime there is no network; then the tools that need one say so.
-        let fetcher = Handle::try_current().ok().map(|handle| PublicFetcher { client: self.client.clone(), handle });
+        let fetcher = Handle::try_current().ok().map(|handle| PublicFetcher {
+            client: self.client.clone(),
+            handle,
+            stop: stop.clone(),
+        });
         move || {
             let limits = authorized.limits();
             let flag = stop.flag();
@@ -100,22 +111,24 @@ pub(crate) fn tools(workspace: &Path) -> Tools {
     Tools::builtin(&Scope::workspace(&workspace.to_string_lossy()))
 }
 
+/// The proxies that the configuration, else the environment names.
+pub(crate) fn proxy(boot: &Boot) -> Result<Proxy, Trouble> {
+    let Some(text) = boot.config.text("network.proxy").filter(|text| !text.is_empty()) else {
+        return Proxy::from_environment(|name| std::env::var(name).ok()).map_err(Trouble::usage);
+    };
+    ProxyServer::parse(text).map_err(|why| Trouble::usage(format!("network.proxy: {why}")))?;
+    let named = text.to_owned();
+    let lookup = move |name: &str| match name {
+        "ALL_PROXY" => Some(named.clone()),
+        "NO_PROXY" => std::env::var("NO_PROXY").ok(),
+        _ => None,
+    };
+    Proxy::from_environment(lookup).map_err(Trouble::usage)
+}
+
 /// The HTTP client that the configuration describes.
 pub(crate) fn client(boot: &Boot) -> Result<Client, Trouble> {
     let config = &boot.config;
-    let proxy = match config.text("network.proxy").filter(|text| !text.is_empty()) {
-        Some(text) => {
-            ProxyServer::parse(text).map_err(|why| Trouble::usage(format!("network.proxy: {why}")))?;
-            let named = text.to_owned();
-            let lookup = move |name: &str| match name {
-                "ALL_PROXY" => Some(named.clone()),
-                "NO_PROXY" => std::env::var("NO_PROXY").ok(),
-                _ => None,
-            };
-            Proxy::from_environment(lookup).map_err(Trouble::usage)?
-        }
-        None => Proxy::from_environment(|name| std::env::var(name).ok()).map_err(Trouble::usage)?,
-    };
     let (plaintext_hosts, wrong) = HostPatterns::parse(&config.list("network.plaintext_hosts").join(","));
     if let Some(wrong) = wrong.first() {
         return Err(Trouble::usage(format!(
@@ -124,7 +137,7 @@ pub(crate) fn client(boot: &Boot) -> Result<Client, Trouble> {
     }
     Ok(Client::new(ClientOptions {
         ca_file: config.text("network.ca_file").filter(|path| !path.is_empty()).map(Into::into),
-        proxy,
+        proxy: proxy(boot)?,
         plaintext_hosts,
         user_agent: concat!("aether/", env!("CARGO_PKG_VERSION")).into(),
         ..ClientOptions::default()
@@ -147,7 +160,8 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 impl World for House {
     fn ask(&mut self, question: &Question<'_>, model: usize, sink: Sink) -> Boxed<Result<(), ModelError>> {
-        match &self.lanes[model].way {
+        match &mut self.lanes[model].way {
+            Way::Local(local) => local.ask(question, sink),
             Way::Offline => {
                 let events = aether_offline::answer(question);
                 Box::pin(async move {
@@ -179,15 +193,35 @@ impl World for House {
 struct PublicFetcher {
     client: Client,
     handle: Handle,
+    stop: Stop,
 }
+
+/// How often a request under way looks whether it should stop, in milliseconds.
+const STOP_LOOK_MS: u64 = 25;
 
 impl Fetcher for PublicFetcher {
     fn fetch(&self, fetch: &Fetch<'_>) -> Result<Fetched, HandsError> {
-        self.handle.block_on(get(&self.client, fetch)).map_err(|error| match &error {
-            NetError::Private { .. } | NetError::Plaintext { .. } => HandsError::Outside(error.to_string()),
-            NetError::TotalTimeout { .. } => HandsError::Limit(error.to_string()),
-            _ => HandsError::Failed(error.to_string()),
+        self.handle.block_on(async {
+            tokio::select! {
+                got = get(&self.client, fetch) => got,
+                () = stopped(&self.stop) => return Err(HandsError::Stopped),
+            }
+            .map_err(explained)
         })
+    }
+}
+
+async fn stopped(stop: &Stop) {
+    while !stop.is_set() {
+        tokio::time::sleep(Duration::from_millis(STOP_LOOK_MS)).await;
+    }
+}
+
+fn explained(error: NetError) -> HandsError {
+    match &error {
+        NetError::Private { .. } | NetError::Plaintext { .. } => HandsError::Outside(error.to_string()),
+        NetError::TotalTimeout { .. } => HandsError::Limit(error.to_string()),
+        _ => HandsError::Failed(error.to_string()),
     }
 }
 

@@ -4,11 +4,19 @@
 mod approval;
 mod args;
 mod ask;
+mod bench;
 mod boot;
 mod chain;
+mod chat;
 mod commands;
+mod completions;
+mod config;
+mod doctor;
 mod help;
 mod house;
+mod model;
+mod onboard;
+mod probe;
 mod prompt;
 mod run;
 mod setup;
@@ -19,6 +27,11 @@ mod trace;
 mod trouble;
 
 use std::process::ExitCode;
+
+/// musl's own allocator maps and unmaps pages for every few kilobytes that come and go; this one keeps them.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let words = std::env::args_os().skip(1);

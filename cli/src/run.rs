@@ -62,18 +62,19 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
     let setup = Setup::new(&boot, invocation, schema, Box::new(AtTerminal::new(mode)))?;
     let mut show = Show::new(&boot, invocation, &setup.models)?;
     let spec = setup.spec(Vec::new(), message);
-    let outcome = runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
         let mut driver = Driver::new(Capacity { tasks_max: 64, tenant_tasks_max: 64 }, setup.house);
         let root = driver.spawn(spec).map_err(Trouble::failed)?;
         show.begin(root);
-        let outcome = drive(&mut driver, &mut show).await?;
-        let end = driver.shutdown(SHUTDOWN_MS_MAX, |_, _| {}).await;
-        if end.orphans > 0 {
-            show.notice(&format!("{} tool runs did not stop in time", end.orphans));
-        }
+        let outcome = drive(&mut driver, &mut show).await;
+        end(driver, &show).await?;
         show.export(&boot).await;
-        Ok::<_, Trouble>(outcome)
-    })?;
+        outcome
+    });
+    // A tool that did not stop in time holds a thread, and must not hold the process.
+    runtime.shutdown_background();
+    let outcome = outcome?;
     show.end(&outcome)?;
     Ok(exit_of(&outcome.verdict))
 }
@@ -89,6 +90,7 @@ pub(crate) fn runtime() -> Result<Runtime, Trouble> {
 pub(crate) async fn drive(driver: &mut Driver<House>, show: &mut Show) -> Result<Outcome, Trouble> {
     let mut signals = Signals::new().map_err(Trouble::failed)?;
     let mut outcome = None;
+    let mut unwritten = None;
     let mut is_interrupted = false;
     loop {
         tokio::select! {
@@ -107,17 +109,38 @@ pub(crate) async fn drive(driver: &mut Driver<House>, show: &mut Show) -> Result
                     match show.tell(task, parent, told) {
                         Ok(Some(ended)) => outcome = Some(ended),
                         Ok(None) => {}
-                        // Nobody reads what is said: there is nothing left to do.
-                        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                        // What is said reaches nobody: there is nothing left to do.
+                        Err(error) => {
+                            unwritten.get_or_insert(error);
                             let _taken = driver.interrupt(show.root());
                         }
-                        Err(error) => return Err(Trouble::failed(format!("the answer cannot be written: {error}"))),
                     }
                 }
-                None => return outcome.ok_or_else(|| Trouble::failed("the task ended without a verdict")),
+                None => {
+                    return match unwritten {
+                        // That a reader goes away is no failure.
+                        Some(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                            Err(Trouble::failed(format!("the answer cannot be written: {error}")))
+                        }
+                        _ => outcome.ok_or_else(|| Trouble::failed("the task ended without a verdict")),
+                    };
+                }
             },
         }
     }
+}
+
+/// Ends what is still under way. A signal meanwhile ends the process.
+async fn end(driver: Driver<House>, show: &Show) -> Result<(), Trouble> {
+    let mut signals = Signals::new().map_err(Trouble::failed)?;
+    let end = tokio::select! {
+        _ = signals.next() => std::process::exit(Exit::Interrupted as i32),
+        end = driver.shutdown(SHUTDOWN_MS_MAX, |_, _| {}) => end,
+    };
+    if end.orphans > 0 {
+        show.notice(&format!("tool runs that did not stop in time: {}", end.orphans));
+    }
+    Ok(())
 }
 
 /// The exit code of a verdict.
@@ -195,7 +218,8 @@ fn images(invocation: &Invocation) -> Result<Vec<Image>, Trouble> {
     invocation.values("image").map(image).collect()
 }
 
-fn image(path: &str) -> Result<Image, Trouble> {
+/// Reads an image that the model is to look at.
+pub(crate) fn image(path: &str) -> Result<Image, Trouble> {
     let bytes = read(path, IMAGE_BYTES_MAX)?;
     let media_type = match &bytes[..] {
         [0x89, b'P', b'N', b'G', ..] => "image/png",

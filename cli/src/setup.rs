@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aether_core::capability::{Capability, Host, Network, Place};
-use aether_core::config::nearest;
+use aether_core::config::{Config, nearest};
 use aether_core::governor::Governors;
 use aether_core::model::{Delivery, Effort, ModelOptions};
 use aether_core::policy::{Asker, Decision, Policy};
@@ -159,11 +159,12 @@ impl Setup {
         apply_flags(invocation, &*tools, &mut policy, &mut grant)?;
         let models = house.lanes().iter().map(|lane| lane.title.clone()).collect();
         let system = prompt::instructions(boot.config.text("profile").unwrap_or(""), &workspace.to_string_lossy());
+        let delivery = if invocation.has("no-stream") { Delivery::Whole } else { Delivery::Streamed };
         let frame = Frame {
             system: system.into(),
             toolbox: tools,
             models: house.lanes().iter().map(|lane| lane.choice.clone()).collect(),
-            options: options(boot, invocation, schema),
+            options: ModelOptions { schema, delivery, ..options(&boot.config) },
             policy,
             retry: retry(boot),
         };
@@ -273,8 +274,8 @@ fn unknown_act(flag: &str, word: &str, tools: &[&str]) -> Trouble {
     Trouble::usage(format!("{flag} {word}: {hint}"))
 }
 
-fn options(boot: &Boot, invocation: &Invocation, schema: Option<Arc<str>>) -> ModelOptions {
-    let config = &boot.config;
+/// How models are asked, as configured.
+pub(crate) fn options(config: &Config) -> ModelOptions {
     ModelOptions {
         output_tokens_max: config.int("model_options.output_tokens_max").and_then(|n| u32::try_from(n).ok()),
         temperature: config.int("model_options.temperature_milli").map(|milli| milli as f32 / 1000.0),
@@ -285,8 +286,7 @@ fn options(boot: &Boot, invocation: &Invocation, schema: Option<Arc<str>>) -> Mo
             Some("high") => Effort::High,
             _ => Effort::Unset,
         },
-        schema,
-        delivery: if invocation.has("no-stream") { Delivery::Whole } else { Delivery::Streamed },
+        ..ModelOptions::default()
     }
 }
 
@@ -317,7 +317,7 @@ pub(crate) fn governors(boot: &Boot) -> Governors {
 }
 
 /// A number that differs from run to run, for jitter; nothing secret depends on it.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish()
 }

@@ -8,7 +8,7 @@ use aether_core::facts::{Outcome, Verdict};
 use aether_core::words::TaskId;
 use aether_driver::Told;
 use aether_observe::{Level, Names, Stamp, TraceId, level, line};
-use aether_terminal::{Neutral, Stream, Style, neutral};
+use aether_terminal::{Neutral, Printer, Stream, Style, neutral};
 use serde_json::{Value, json};
 
 use crate::args::Invocation;
@@ -39,6 +39,10 @@ pub(crate) struct Show {
     neutral: Neutral,
     /// Whether the last thing on standard output was the end of a line, or nothing.
     is_fresh: bool,
+    /// Where everything goes while a line is being typed below it.
+    printer: Option<Printer>,
+    /// Nobody reads standard output any more.
+    is_unheard: bool,
 }
 
 /// Where events are written down.
@@ -79,7 +83,15 @@ impl Show {
             telemetry: Telemetry::new(boot)?,
             neutral: Neutral::default(),
             is_fresh: true,
+            printer: None,
+            is_unheard: false,
         })
+    }
+
+    /// The same, above a line that is being typed.
+    pub(crate) fn above(mut self, printer: Option<Printer>) -> Show {
+        self.printer = printer;
+        self
     }
 
     /// Follows this task.
@@ -136,17 +148,38 @@ impl Show {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 return Err(Trouble::failed(format!("the answer cannot be written: {error}")));
             }
-            _ => {}
+            shown => self.is_unheard = shown.is_err(),
         }
         if let Some(sentence) = sentence(&outcome.verdict) {
-            eprint(&self.style.red(&sentence));
+            self.aside(&self.style.red(&sentence));
         }
         Ok(())
     }
 
+    /// Whether the answer reached nobody, because nobody reads standard output any more.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.is_unheard
+    }
+
+    /// The name of the trace that is written, if one is.
+    pub(crate) fn trace_name(&self) -> Option<&str> {
+        self.trace.file.as_ref().map(aether_session::Trace::id)
+    }
+
     /// Tells the person something besides the answer.
     pub(crate) fn notice(&self, text: &str) {
-        eprint(&self.style.yellow(&format!("note: {text}")));
+        self.aside(&self.style.yellow(&format!("note: {text}")));
+    }
+
+    /// A line besides the answer.
+    fn aside(&self, text: &str) {
+        match &self.printer {
+            Some(printer) => {
+                printer.fresh_line();
+                printer.print(&format!("{text}\n"));
+            }
+            None => eprint(text),
+        }
     }
 
     /// Hands the spans to the collector, if there is one. That it does not take them is no failure of the task.
@@ -161,11 +194,19 @@ impl Show {
         if text.is_empty() {
             return Ok(());
         }
+        if let Some(printer) = &self.printer {
+            printer.print(&text);
+            return Ok(());
+        }
         self.is_fresh = text.ends_with('\n');
         write_out(&text)
     }
 
     fn fresh_line(&mut self) -> io::Result<()> {
+        if let Some(printer) = &self.printer {
+            printer.fresh_line();
+            return Ok(());
+        }
         if self.is_fresh {
             return Ok(());
         }
@@ -182,11 +223,15 @@ impl Show {
         }
         self.telemetry.keep(&text);
         if self.log.level.is_some_and(|most| level(event) <= most) {
-            self.log.write(&text)?;
+            match &mut self.log.file {
+                Some(file) => file.write_all(format!("{text}\n").as_bytes())?,
+                None => self.aside(&text),
+            }
         }
+        let is_watched = self.printer.is_some() || io::stderr().is_terminal();
         match self.form {
             Form::Json => write_out(&format!("{text}\n")),
-            Form::Live | Form::Last if Some(task) == self.root && io::stderr().is_terminal() => self.progress(event),
+            Form::Live | Form::Last if Some(task) == self.root && is_watched => self.progress(event),
             Form::Live | Form::Last => Ok(()),
         }
     }
@@ -206,24 +251,12 @@ impl Show {
             _ => return Ok(()),
         };
         self.fresh_line()?;
-        eprint(&self.style.dim(&text));
+        self.aside(&self.style.dim(&text));
         Ok(())
     }
 
     fn json(&self, value: &Value) -> io::Result<()> {
         write_out(&format!("{value}\n"))
-    }
-}
-
-impl Log {
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        match &mut self.file {
-            Some(file) => file.write_all(format!("{text}\n").as_bytes()),
-            None => {
-                eprint(text);
-                Ok(())
-            }
-        }
     }
 }
 
@@ -268,6 +301,16 @@ pub(crate) fn write_out(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Writes a report to standard output. A reader who has seen enough and left is no failure.
+pub(crate) fn report(text: &str) -> Result<(), Trouble> {
+    match write_out(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Trouble::failed(format!("the report cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a line to standard error. A standard error that is closed is nobody's loss.

@@ -156,7 +156,7 @@ fn unknown(tools: &dyn Toolbox, name: &str) -> Trouble {
 }
 
 /// What policy says when the person at the terminal's task calls it, in the worst case.
-fn decision(tool: &Manifest, policy: &Policy) -> Decision {
+pub(crate) fn decision(tool: &Manifest, policy: &Policy) -> Decision {
     tool.acts.iter().map(|act| policy.decision(act, Asker::Terminal)).max().unwrap_or(Decision::Allow)
 }
 

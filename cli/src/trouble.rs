@@ -44,6 +44,11 @@ impl Trouble {
         Trouble { exit: Exit::Usage, message: message.to_string() }
     }
 
+    /// The person interrupted it.
+    pub(crate) fn interrupted(message: impl fmt::Display) -> Trouble {
+        Trouble { exit: Exit::Interrupted, message: message.to_string() }
+    }
+
     /// Policy, or the person, refused.
     pub(crate) fn refused(message: impl fmt::Display) -> Trouble {
         Trouble { exit: Exit::Refused, message: message.to_string() }

@@ -295,3 +295,24 @@ fn fnv(parts: &[&str]) -> u64 {
     let bytes = lengths.zip(parts).flat_map(|(len, part)| len.to_be_bytes().into_iter().chain(part.bytes()));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{bounded, cut, fnv};
+
+    #[test]
+    fn hashes_are_those_of_the_algorithm() {
+        assert_eq!(fnv(&[]), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv(&["a"]), 0xe601_7d3a_248d_eb69);
+        assert_ne!(fnv(&["ab", "c"]), fnv(&["a", "bc"]));
+    }
+
+    #[test]
+    fn texts_are_cut_between_characters() {
+        assert_eq!(cut("abc", 2), "ab");
+        assert_eq!(cut("aøc", 2), "a");
+        assert_eq!(cut("abc", u64::MAX), "abc");
+        assert_eq!(&*bounded("abc".into(), 3), "abc");
+        assert_eq!(&*bounded("abc".into(), 2), "ab\n[cut: 2 of 3 bytes shown]");
+    }
+}

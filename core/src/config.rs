@@ -279,11 +279,12 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
 }
 
 /// The candidate that looks most like `name`, if one is close enough to be a slip of the hand: at most a
-/// third of its letters differ (optimal string alignment distance).
+/// third of its letters differ, or one of two (optimal string alignment distance).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let ranked = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
     let best = ranked.min_by_key(|(distance, _)| *distance)?;
-    (best.0 * 3 <= name.chars().count().max(3)).then_some(best.1)
+    let letters = name.chars().count();
+    (best.0 < letters && best.0 * 3 <= letters.max(3)).then_some(best.1)
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours from `a` to `b`, ignoring ASCII case.

@@ -331,11 +331,10 @@ impl Dispatcher {
         self.counters.destroyed += 1;
         self.counters.alive -= 1;
         let tenant = resident.task.spec().tenant;
-        if let Ok(at) = self.tenants.binary_search_by_key(&tenant, |(known, _)| *known) {
-            self.tenants[at].1 -= 1;
-            if self.tenants[at].1 == 0 {
-                self.tenants.remove(at);
-            }
+        let at = self.tenants.partition_point(|(known, _)| *known < tenant);
+        self.tenants[at].1 -= 1;
+        if self.tenants[at].1 == 0 {
+            self.tenants.remove(at);
         }
         if let Some((parent, run)) = resident.parent {
             self.report(parent, run, outcome);
@@ -344,16 +343,16 @@ impl Dispatcher {
 
     /// Tells a parent what became of a child.
     fn report(&mut self, parent: TaskId, run: WishId, outcome: &Outcome) {
-        let (now, spending) = (self.now, outcome.spending);
+        let spending = outcome.spending;
         let (verdict, answer) = (Ok(outcome.verdict.clone()), outcome.answer.clone());
-        let report = ChildReport { verdict, answer, label: outcome.label, spending };
-        if let Some(resident) = self.resident(parent) {
-            match resident.task.handle(now, Input::Child { run, report }) {
-                Ok(()) => resident.children.retain(|(open, _)| *open != run),
-                // It has given up on the child and is about to say so.
-                Err(_) => resident.task.spending = resident.task.spending.plus(spending),
+        for resident in self.slots[parent.slot as usize].resident.iter_mut() {
+            let report =
+                ChildReport { verdict: verdict.clone(), answer: answer.clone(), label: outcome.label, spending };
+            // A parent that has given up on the child is about to say so. What was used is counted all the same.
+            if resident.task.handle(self.now, Input::Child { run, report }).is_err() {
+                resident.task.spending = resident.task.spending.plus(spending);
             }
-            self.touch(parent.slot);
         }
+        self.touch(parent.slot);
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aether_testkit::play::perform;
 
+#[cfg(test)]
 fn scenarios() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -14,6 +14,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
 
 const BODY_BYTES_MAX: u64 = 4_096;
 
@@ -25,7 +26,7 @@ struct Ground {
 }
 
 thread_local! {
-    static GROUND: Ground = Ground::new();
+    static GROUND: &'static Ground = Box::leak(Box::new(Ground::new()));
 }
 
 impl Ground {
@@ -49,12 +50,14 @@ fuzz_target!(|bytes: &[u8]| {
     let mut draw = Draw::new(bytes);
     let method = if draw.is_odd() { Method::POST } else { Method::GET };
     let (_, pieces) = draw.pieces();
+    let pieces = pieces.into_iter().map(<[u8]>::to_vec).collect();
     GROUND.with(|ground| {
         ground.runtime.block_on(async {
-            let exchange = async {
-                tokio::join!(ask(ground, method), answer(ground, &pieces));
-            };
-            tokio::time::timeout(Duration::from_secs(5), exchange).await.expect("the exchange ends");
+            let local = LocalSet::new();
+            let answering = local.spawn_local(answer(ground, pieces));
+            let asking = local.run_until(ask(ground, method));
+            tokio::time::timeout(Duration::from_secs(5), asking).await.expect("the exchange ends");
+            answering.abort();
         });
     });
 });
@@ -86,14 +89,14 @@ async fn ask(ground: &Ground, method: Method) {
     }
 }
 
-/// Answers one connection, and a second one where the client tries again.
-async fn answer(ground: &Ground, pieces: &[&[u8]]) {
+/// Answers one connection.
+async fn answer(ground: &'static Ground, pieces: Vec<Vec<u8>>) {
     let Ok((mut stream, _)) = ground.listener.accept().await else { return };
     let _ = stream.set_nodelay(true);
     let mut request = [0; 2_048];
     let _ = stream.read(&mut request).await;
     for piece in pieces {
-        if stream.write_all(piece).await.is_err() {
+        if stream.write_all(&piece).await.is_err() {
             return;
         }
         tokio::task::yield_now().await;

@@ -40,7 +40,8 @@ fn report(bench: &Workbench, name: &str, file: &[u8], limits: Limits) {
         };
         let events = answer(&question);
         assert_eq!(events, answer(&question), "N1");
-        let said: String = events.iter().filter_map(|e| if let ModelEvent::Text(t) = e { Some(&**t) } else { None }).collect();
+        let said: String =
+            events.iter().filter_map(|e| if let ModelEvent::Text(t) = e { Some(&**t) } else { None }).collect();
         if events.last() != Some(&ModelEvent::Stop(Stop::Calls)) {
             assert_eq!(events.last(), Some(&ModelEvent::Stop(Stop::Done)));
             assert!(said.contains(NAME), "N4: {said}");

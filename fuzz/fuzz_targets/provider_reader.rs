@@ -26,6 +26,9 @@ fuzz_target!(|bytes: &[u8]| {
     let is_end = |event: &ModelEvent| matches!(event, ModelEvent::Stop(_) | ModelEvent::Error(_));
     assert_eq!(events.iter().filter(|event| is_end(event)).count(), 1, "P2: one end: {events:?}");
     assert!(events.last().is_some_and(is_end), "P2: nothing behind it: {events:?}");
+    if let Some(ModelEvent::Error(error)) = events.last() {
+        assert!(!error.message.is_empty() && !error.message.contains(|c: char| c.is_control()), "{:?}", error.message);
+    }
 });
 
 /// The formats first, so that a seed can name one, then every preset with its quirks.

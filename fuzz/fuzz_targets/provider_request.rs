@@ -13,7 +13,7 @@ use aether_provider::presets;
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
 
-const CODECS: [&str; 5] = ["openai-chat", "openai-responses", "anthropic", "ollama", "gemini"];
+const CODECS: [&str; 5] = ["openai_chat", "openai_responses", "anthropic", "ollama", "gemini"];
 const ENTRIES_MAX: usize = 12;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -39,15 +39,21 @@ impl<'a> ScriptedHands<'a> {
             0xF0 => HandsError::Missing,
             0xF1 => HandsError::Exists,
             0xF2 => HandsError::WrongKind(self.script.one_of(&KINDS)),
-            0xF3 => HandsError::Outside(self.script.text()),
+            0xF3 => HandsError::Outside(self.sentence()),
             0xF4 => HandsError::Denied,
-            0xF5 => HandsError::Limit(self.script.text()),
+            0xF5 => HandsError::Limit(self.sentence()),
             0xF6 => HandsError::Stopped,
-            0xF7 => HandsError::Failed(self.script.text()),
+            0xF7 => HandsError::Failed(self.sentence()),
             _ => return Ok(()),
         };
         self.was_stopped = mishap == HandsError::Stopped;
         Err(mishap)
+    }
+}
+
+impl ScriptedHands<'_> {
+    fn sentence(&mut self) -> String {
+        format!("it is like this: {}", self.script.text())
     }
 }
 

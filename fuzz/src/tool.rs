@@ -45,7 +45,13 @@ impl Workbench {
     /// # Panics
     /// When the output is larger than its limit (T1), when its label says less than was planned, when the gate refuses
     /// what the tool itself says it needs (T2), or when a sentence has no end.
-    pub fn call(&self, name: &str, input: &str, limits: Limits, hands: &mut ScriptedHands<'_>) -> Result<Output, String> {
+    pub fn call(
+        &self,
+        name: &str,
+        input: &str,
+        limits: Limits,
+        hands: &mut ScriptedHands<'_>,
+    ) -> Result<Output, String> {
         let told = self.told(name, input, limits, hands);
         if let Err(sentence) = &told {
             assert!(sentence.len() <= SENTENCE_BYTES_MAX, "a sentence of {} bytes", sentence.len());
@@ -66,8 +72,7 @@ impl Workbench {
             Capability::default().with_read(places.clone()).with_write(places).with_network(Network::Public);
         let grant = Grant { acts: Acts::ALL, capability, tools: None, limits };
         let askers = [Asker::Terminal; 2];
-        let gate =
-            Gate { grant: &grant, policy: &self.policy, askers, label: Label::default(), standing: &[] };
+        let gate = Gate { grant: &grant, policy: &self.policy, askers, label: Label::default(), standing: &[] };
         let authorized = match gate.judge(tool.manifest(), call, needs) {
             Judgement::Allow(authorized) => authorized,
             other => panic!("T2: the gate says {other:?}"),

@@ -19,6 +19,10 @@ use crate::world::{Fact, Job, Sink, Stop, World};
 /// Facts that may wait for the loop before those who bring them have to wait.
 const FACTS_MAX: usize = 256;
 
+/// Questions that are written before those that were written already get their turn to be sent: the bytes of a
+/// question live until they are on their way, and there may be as many questions as there are tasks.
+const ASKS_MAX: u32 = 16;
+
 /// Something to tell the person or to write down.
 #[derive(Debug)]
 pub enum Told {
@@ -73,6 +77,8 @@ pub struct Driver<W> {
     facts: mpsc::Receiver<Fact>,
     jobs: JoinSet<()>,
     open: HashMap<(TaskId, WishId), Open>,
+    /// Questions written since others had their turn.
+    asks: u32,
 }
 
 /// What was started for a wish.
@@ -93,6 +99,7 @@ impl<W: World> Driver<W> {
             facts,
             jobs: JoinSet::new(),
             open: HashMap::new(),
+            asks: 0,
         }
     }
 
@@ -151,15 +158,20 @@ impl<W: World> Driver<W> {
     /// Runs the loop until there is something to tell; `None` once no task lives. May be dropped while it waits.
     pub async fn next(&mut self) -> Option<(TaskId, Told)> {
         loop {
-            while let Some((task, effect)) = self.dispatcher.poll() {
-                if let Some(told) = self.carry_out(task, effect) {
-                    return Some((task, told));
+            if self.asks >= ASKS_MAX {
+                self.asks = 0;
+                tokio::task::yield_now().await;
+            }
+            let Some((task, effect)) = self.dispatcher.poll() else {
+                if self.dispatcher.counters().alive == 0 {
+                    return None;
                 }
+                self.wait().await;
+                continue;
+            };
+            if let Some(told) = self.carry_out(task, effect) {
+                return Some((task, told));
             }
-            if self.dispatcher.counters().alive == 0 {
-                return None;
-            }
-            self.wait().await;
         }
     }
 
@@ -184,6 +196,8 @@ impl<W: World> Driver<W> {
         for (_, open) in self.open.drain() {
             open.cancel();
         }
+        // The rest serves no wish any more, such as reading a connection to its end. Blocking jobs end by their flag.
+        self.jobs.abort_all();
         // Whoever still brings a fact has nobody to bring it to, and must not wait for one.
         self.facts.close();
         let joined = tokio::time::timeout(limit, async { while self.jobs.join_next().await.is_some() {} });
@@ -263,6 +277,7 @@ impl<W: World> Driver<W> {
     fn ask(&mut self, task: TaskId, ask: WishId, model: usize) {
         // A question that was cancelled before its turn came is no longer there.
         let Some(question) = self.dispatcher.task(task).and_then(|task| task.question()) else { return };
+        self.asks += 1;
         let sink = Sink { facts: self.sender.clone(), task, ask };
         let answer = self.world.ask(&question, model, sink);
         let facts = self.sender.clone();

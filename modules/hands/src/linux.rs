@@ -132,7 +132,10 @@ impl Beneath for Root {
         let (parents, name) = split_name(path)?;
         let directory = self.descend(parents, Absent::Make)?;
         let before = before(&directory, name, mode)?;
-        let mut draft = Draft::new(&directory, before.as_ref())?;
+        let mut draft = Draft::new(&directory, before.as_ref()).map_err(|error| match error {
+            HandsError::Missing => self.explained(Errno::NOENT),
+            error => error,
+        })?;
         draft.fill(bytes, watch)?;
         draft.become_file(name, mode)?;
         flush_directory(&directory)
@@ -161,6 +164,10 @@ impl Beneath for Root {
                 Err(Errno::NOENT) => {} // Deleted since the directory was read.
                 Err(errno) => return Err(told(errno)),
             }
+        }
+        // A directory that was deleted still opens from a handle, and has no entries.
+        if entries.is_empty() && fs::fstat(&directory).is_ok_and(|stat| stat.st_nlink == 0) {
+            return Err(self.explained(Errno::NOENT));
         }
         Ok(entries)
     }

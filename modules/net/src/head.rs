@@ -92,6 +92,10 @@ pub(crate) fn read(bytes: &Bytes, method: &Method) -> Result<Option<(Head, Frami
     let (Some(status), Some(version)) = (parsed.code, parsed.version) else {
         return Err(Fault::Protocol("a head without a status".into()));
     };
+    // Three digits may still be none of the five classes (RFC 9110 section 15).
+    if status < 100 {
+        return Err(Fault::Protocol("a status below 100".into()));
+    }
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for line in parsed.headers.iter() {
         let name = HeaderName::from_bytes(line.name.as_bytes());
@@ -216,6 +220,7 @@ mod tests {
             "HTTP/1.1 200 OK|x: y| folded||",
             "HTTP/1.1 200 OK|x: \u{1}||",
             "HTTP/1.1 2x0 OK||",
+            "HTTP/1.1 099 OK||",
             "HTTP/2.0 200 OK||",
         ] {
             assert!(verdict(&Method::GET, head).starts_with("! "), "{head}: {}", verdict(&Method::GET, head));

@@ -252,7 +252,8 @@ fn write_call(out: &mut Vec<u8>, turn: ModelTurn<'_>, call: &ToolCall, (signatur
     json::key(out, "args");
     json::input_object(out, &call.input);
     json::end_object(out);
-    match signature.and_then(|members| members.strip_prefix('{')?.strip_suffix('}')) {
+    let members = signature.and_then(|members| members.strip_prefix('{')?.strip_suffix('}'));
+    match members.filter(|members| !members.trim().is_empty()) {
         Some(members) => json::raw(out, members),
         None if needed => json::member(out, "thoughtSignature", FOREIGN_SIGNATURE),
         None => {}

@@ -196,6 +196,7 @@ fn write_turn(out: &mut Vec<u8>, turn: ModelTurn<'_>) {
     for part in turn.parts {
         if let Part::Carried(text) = part
             && turn.codec == NAME
+            && json::is_object(text)
             && let Some(kept) = text.strip_suffix('}').filter(|kept| kept.starts_with(THINKING))
         {
             json::raw(out, &kept[1..]);

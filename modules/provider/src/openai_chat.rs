@@ -325,7 +325,9 @@ impl<'a> Writer<'a> {
             CarriedField::ReasoningDetails => "{\"reasoning_details\":",
         };
         let kept = turn.parts.iter().find_map(|part| match part {
-            Part::Carried(text) if turn.codec == NAME && text.starts_with(field) => text.strip_suffix('}'),
+            Part::Carried(text) if turn.codec == NAME && text.starts_with(field) && json::is_object(text) => {
+                text.strip_suffix('}')
+            }
             _ => None,
         });
         if let Some(kept) = kept {

@@ -46,11 +46,14 @@ pub fn fit<'a>(schema: &'a str, whose: &str) -> Result<Fitted<'a>, ModelError> {
     let (text, strictness) = match change {
         None => (Cow::Borrowed(schema), Strictness::Loose),
         Some(Change::Nothing) => (Cow::Borrowed(schema), Strictness::Strict),
-        Some(Change::Require) => {
-            let mut value = serde_json::from_str(schema).unwrap_or(Value::Null);
-            require_all(&mut value);
-            (Cow::Owned(value.to_string()), Strictness::Strict)
-        }
+        Some(Change::Require) => match serde_json::from_str(schema) {
+            Ok(mut value) => {
+                require_all(&mut value);
+                (Cow::Owned(value.to_string()), Strictness::Strict)
+            }
+            // A number beyond all bounds is JSON, and still cannot be written again.
+            Err(_) => (Cow::Borrowed(schema), Strictness::Loose),
+        },
     };
     Ok(Fitted { text, strictness })
 }

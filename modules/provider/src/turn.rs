@@ -7,6 +7,8 @@ use aether_core::model::Part;
 use aether_core::tool::ToolCall;
 use aether_core::transcript::{Entry, ToolEntry};
 
+use crate::json;
+
 /// One turn of the model.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModelTurn<'a> {
@@ -105,12 +107,13 @@ pub(crate) fn marked(model: &str, block: &str) -> Box<str> {
 }
 
 /// What [`marked`] marked, if it is fit for `model`: made by it, or by its dated or undated twin, or by nobody known.
+/// What is no JSON object was damaged on the way here, and would make the whole request unreadable.
 pub(crate) fn unmarked<'a>(carried: &'a str, model: &str) -> Option<&'a str> {
     let (maker, block) = carried.split_once('\n')?;
     let (maker, wanted) = (plain(maker), plain(model));
     let dates = |longer: &str, shorter: &str| longer.strip_prefix(shorter).is_some_and(is_snapshot);
     let is_fit = maker.is_empty() || wanted.ends_with("-latest") || dates(&maker, &wanted) || dates(&wanted, &maker);
-    is_fit.then_some(block)
+    (is_fit && json::is_object(block)).then_some(block)
 }
 
 /// A model's name without the maker before it, and with dashes where routers put dots.

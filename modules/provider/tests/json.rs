@@ -92,6 +92,13 @@ fn bytes_that_are_not_utf_8_are_replaced() {
 }
 
 #[test]
+fn a_schema_that_cannot_be_written_again_is_sent_as_it_is() {
+    let optional = r#"{"type":"object","properties":{"n":{"type":["number","null"],"maximum":1e999}},"additionalProperties":false}"#;
+    let fitted = fit(optional, "the tool x").unwrap();
+    assert_eq!((&*fitted.text, fitted.strictness), (optional, Strictness::Loose));
+}
+
+#[test]
 fn schemas_are_strict_only_where_that_changes_nothing() {
     let closed = json!({"type": "object", "properties": {"a": {"type": "string", "description": "d"}, "b": {"type": "array", "items": {"type": "integer", "minimum": 0}}}, "required": ["a", "b"], "additionalProperties": false});
     let nullable =

@@ -25,5 +25,5 @@ mod spelling;
 pub use edit::{set, unset};
 pub use environment::{VARIABLE_PREFIX, environment, variable};
 pub use error::{EditError, SettingsError, UnknownVariable};
-pub use read::{CONFIG_BYTES_MAX, read};
+pub use read::{CONFIG_BYTES_MAX, MISTAKES_MAX, read};
 pub use spelling::{join, key_name, segments, spelled};

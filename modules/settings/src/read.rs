@@ -11,6 +11,9 @@ use crate::spelling::{join, spelled};
 /// The largest configuration file, in bytes.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 
+/// The most mistakes of one text that are reported. Whoever has more has the wrong file, or sees the rest next time.
+pub const MISTAKES_MAX: usize = 100;
+
 /// The longest piece of a value or line that a message shows, in characters.
 const SHOWN_CHARS_MAX: usize = 80;
 
@@ -20,14 +23,21 @@ const SHOWN_CHARS_MAX: usize = 80;
 ///
 /// # Errors
 /// The first thing that is not TOML, or else everything that no room owns or that is of the wrong type or out
-/// of range, in the order of the file. Nothing has changed then (S1).
+/// of range, in the order of the file and at most [`MISTAKES_MAX`]. Nothing has changed then (S1).
 pub fn read(path: &str, text: &str, config: &mut Config) -> Result<(), Vec<SettingsError>> {
     let document = parse(path, text).map_err(|error| vec![error])?;
     let mut said = Vec::new();
     let mut errors = Vec::new();
+    let (mut line, mut counted) = (1, 0);
     for leaf in leaves(document.as_table()) {
-        let source = Source::File { path: path.into(), line: position(text, leaf.span.start).0 };
-        match check(config, leaf, source) {
+        if errors.len() == MISTAKES_MAX {
+            break;
+        }
+        // In the order of the file, so that every byte is looked at once.
+        let passed = text.get(counted..leaf.span.start).unwrap_or_default();
+        line += position(passed, passed.len()).0 - 1;
+        counted += passed.len();
+        match check(config, leaf, Source::File { path: path.into(), line }) {
             Ok(Some(one)) => said.push(one),
             Ok(None) => {}
             Err(error) => errors.push(error),
@@ -245,9 +255,13 @@ fn shown_line(text: &str, offset: usize) -> Box<str> {
     shortened(line).into()
 }
 
+/// The beginning of a text, with U+FFFD for every control character: a file must not steer the terminal that shows it.
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    let mut letters = text.chars();
+    let shown = letters.by_ref().take(SHOWN_CHARS_MAX);
+    let mut shown: String = shown.map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if letters.next().is_some() {
+        shown.push('…');
     }
+    shown
 }

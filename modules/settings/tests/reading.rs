@@ -4,7 +4,7 @@
 
 use aether_core::config::{Config, Source, Value};
 use aether_settings::keys::TABLES;
-use aether_settings::{CONFIG_BYTES_MAX, VARIABLE_PREFIX, environment, read, variable};
+use aether_settings::{CONFIG_BYTES_MAX, MISTAKES_MAX, VARIABLE_PREFIX, environment, read, variable};
 
 fn config() -> Config {
     Config::new(TABLES)
@@ -68,6 +68,14 @@ fn broken_toml_is_named_by_line_and_column() {
     check("a = 1\na = 2\n", &["config.toml:2:1: duplicate key, in the line `a = 2`"]);
 }
 
+#[test]
+fn a_broken_line_does_not_steer_the_terminal_that_shows_it() {
+    for text in ["a\u{1b}[31m\0 = ", "limits.wall_ms = \"\\u001b[31m\""] {
+        let sentences = complaints(text).concat();
+        assert!(sentences.contains("\u{fffd}[31m") && !sentences.contains(char::is_control), "{sentences:?}");
+    }
+}
+
 /// S5.
 #[test]
 fn a_line_that_may_hold_a_secret_is_not_shown() {
@@ -77,8 +85,8 @@ fn a_line_that_may_hold_a_secret_is_not_shown() {
     let sentences = complaints("[providers.groq]\nkey = \"sk-live-123456\"\n");
     assert_eq!(
         sentences,
-        ["config.toml:2: `providers.groq.key`: found something else, wanted a reference: env:NAME, file:PATH or \
-          keyring:NAME, never the secret itself"]
+        ["config.toml:2: `providers.groq.key`: found something else, wanted a reference: env:NAME or file:PATH, \
+          never the secret itself"]
     );
 }
 
@@ -133,6 +141,18 @@ fn empty_files_and_empty_known_tables_say_nothing() {
         read("c.toml", text, &mut config).unwrap();
         assert_eq!(format!("{config:?}"), before);
     }
+}
+
+#[test]
+fn large_files_are_read_in_one_pass_and_their_mistakes_are_bounded() {
+    let headers: String = (0..40_000).map(|n| format!("h{n} = \"v\"\n")).collect();
+    let mut config = config();
+    read("c.toml", &format!("[providers.x.headers]\n{headers}"), &mut config).unwrap();
+    assert_eq!(config.explain("providers.x.headers.h39999")[0].0.to_string(), "c.toml:40001");
+    let unknown: String = (0..40_000).map(|n| format!("k{n} = 1\n")).collect();
+    let sentences = complaints(&unknown);
+    assert_eq!(sentences.len(), MISTAKES_MAX);
+    assert!(sentences[MISTAKES_MAX - 1].starts_with("config.toml:100: unknown key `k99`"), "{}", sentences[99]);
 }
 
 #[test]
@@ -245,7 +265,7 @@ fn unknown_variables_are_warnings_and_wrong_values_are_errors() {
         [
             "environment variable AETHER_COLOR: `color`: found the text `blue`, wanted one of auto, always, never",
             "environment variable AETHER_PROVIDERS__X__KEY: `providers.x.key`: found something else, wanted a reference: \
-             env:NAME, file:PATH or keyring:NAME, never the secret itself",
+             env:NAME or file:PATH, never the secret itself",
         ]
     );
     assert_eq!(config.text("model"), None, "S1: nothing changed");

@@ -16,7 +16,9 @@ pub(crate) enum Ready {
     /// There is something to read, or the other side is gone: reading tells.
     Input,
     /// Somebody knocked.
+    #[cfg(unix)]
     Knocked,
     /// Time has passed.
+    #[cfg(unix)]
     Timeout,
 }

@@ -90,7 +90,8 @@ impl Editor {
     /// Takes the terminal over. On one that is called `dumb` the terminal edits lines itself and there is no prompt.
     ///
     /// # Errors
-    /// [`TerminalError::Missing`] where the system gives no thread or no pipe. A history that cannot be read is
+    /// [`TerminalError::Broken`] where the terminal's mode cannot be set, [`TerminalError::Missing`] where the system
+    /// gives no thread or no pipe. A history that cannot be read is
     /// said above the line and forgotten at the end.
     pub fn start(tty: Tty, options: EditorOptions) -> Result<Editor, TerminalError> {
         let device = tty.into_device();
@@ -116,9 +117,11 @@ impl Editor {
             prompt: options.prompt,
             is_plain: is_dumb(),
         });
+        // Before anything is shown, so that whoever sees the prompt types into the editor.
+        let raw = if shared.is_plain { None } else { Some(Raw::enter(&shared.device).map_err(TerminalError::Broken)?) };
         let (sender, receiver) = sync_channel(TYPED_MAX);
         let for_thread = Arc::clone(&shared);
-        let work = move || for_thread.run(&sender, &*options.waker);
+        let work = move || for_thread.run(raw, &sender, &*options.waker);
         let thread = std::thread::Builder::new().name("editor".to_owned()).spawn(work);
         Ok(Editor { receiver: Some(receiver), shared, thread: Some(thread.map_err(TerminalError::Missing)?) })
     }
@@ -242,14 +245,12 @@ impl Shared {
     }
 
     /// The thread: reads until the end, whatever happens, and says so.
-    fn run(&self, sender: &SyncSender<Typed>, waker: &dyn Fn()) {
+    fn run(&self, raw: Option<Raw>, sender: &SyncSender<Typed>, waker: &dyn Fn()) {
         let say = |typed| send(sender, typed, waker);
-        if self.is_plain {
-            pump(&self.device, &self.end, &say);
-        } else {
-            match self.edit(&say) {
-                Ok(()) => {}
-                Err(error) => {
+        match raw {
+            None => pump(&self.device, &self.end, &say),
+            Some(raw) => {
+                if let Err(error) = self.edit(&raw, &say) {
                     say(Typed::Refused(format!("the terminal does not answer: {error}")));
                     say(Typed::End);
                 }
@@ -259,8 +260,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    fn edit(&self, say: &dyn Fn(Typed) -> bool) -> io::Result<()> {
-        let raw = Raw::enter(&self.device)?;
+    fn edit(&self, raw: &Raw, say: &dyn Fn(Typed) -> bool) -> io::Result<()> {
         self.show(PASTES_MARKED[0])?;
         let mut buffer = [0; 4_096];
         while !self.is_ending() {
@@ -284,11 +284,11 @@ impl Shared {
             for deed in deeds {
                 match deed {
                     Deed::Typed(typed) if !say(typed.clone()) => return Ok(()),
-                    Deed::Suspend => self.suspend(&raw)?,
+                    Deed::Suspend => self.suspend(raw)?,
                     Deed::Typed(_) | Deed::Note(_) | Deed::Clear => {}
                 }
             }
-            self.rest_while_paused(&raw)?;
+            self.rest_while_paused(raw)?;
         }
         self.hide()
     }

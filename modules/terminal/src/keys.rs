@@ -242,7 +242,10 @@ mod tests {
             (b"\x1b[3~\x1b[1~\x1b[8~\x1b[15~", vec![Delete, Home, End]),
             (b"\x1b\r\x1b\x7f", vec![Alt('\n'), Alt('\u{7f}')]),
             (b"\xff\xc3x", vec![Invalid, Invalid]),
-            (b"\x1b[?1;2c\x1b[99999999999999999999999999999999999999a", vec![Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('a')]),
+            (
+                b"\x1b[?1;2c\x1b[99999999999999999999999999999999999999a",
+                vec![Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('9'), Char('a')],
+            ),
             (b"\x1b", vec![]),
         ] {
             assert_eq!(keys(bytes), wanted, "{bytes:?}");
@@ -252,12 +255,7 @@ mod tests {
     #[test]
     fn a_paste_is_one_key_wherever_it_is_cut() {
         let bytes = b"a\x1b[200~one\rtwo\r\n\x1b[Athree \xe6\xbc\xa2\x1b[201~b\x1b[D";
-        let wanted = vec![
-            Key::Char('a'),
-            Key::Paste("one\ntwo\n\u{1b}[Athree 漢".into()),
-            Key::Char('b'),
-            Key::Left,
-        ];
+        let wanted = vec![Key::Char('a'), Key::Paste("one\ntwo\n\u{1b}[Athree 漢".into()), Key::Char('b'), Key::Left];
         for at in 0..=bytes.len() {
             let (mut keys, mut out) = (Keys::default(), Vec::new());
             keys.feed(&bytes[..at], &mut out);

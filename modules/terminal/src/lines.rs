@@ -114,7 +114,8 @@ pub(crate) fn pump(device: &Device, end: &Ending, say: &dyn Fn(Typed) -> bool) {
     while !end.is_wanted.load(Ordering::Relaxed) {
         let read = match device.wait(Some(&end.knock), None) {
             Ok(Ready::Input) => device.read(&mut buffer),
-            Ok(_) => continue,
+            #[cfg(unix)]
+            Ok(Ready::Knocked | Ready::Timeout) => continue,
             Err(error) => Err(error),
         };
         let mut typed = Vec::new();

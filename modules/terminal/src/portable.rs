@@ -46,7 +46,9 @@ impl Tty {
     /// # Errors
     /// [`TerminalError::Unsupported`].
     pub fn hidden(&mut self, _prompt: &str) -> Result<Typed, TerminalError> {
-        Err(TerminalError::Unsupported("what is typed cannot be hidden on this system; give it in a variable or a file"))
+        Err(TerminalError::Unsupported(
+            "what is typed cannot be hidden on this system; give it in a variable or a file",
+        ))
     }
 
     /// Asks until a line begins with one of `choices`; `None` at the end of input.

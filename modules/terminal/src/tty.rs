@@ -141,9 +141,7 @@ impl Tty {
             let ended = self.deeds(&mut typing, &mut buffer, stop, &mut deeds)?;
             let done = deeds.into_iter().find_map(|deed| match deed {
                 Deed::Typed(typed) => Some(typed),
-                Deed::Suspend => {
-                    Some(Typed::Stopped).filter(|_| self.suspend(&raw, &mut screen, &mut frame).is_err())
-                }
+                Deed::Suspend => Some(Typed::Stopped).filter(|_| self.suspend(&raw, &mut screen, &mut frame).is_err()),
                 Deed::Note(_) | Deed::Clear => None,
             });
             if let Some(typed) = ended.or(done) {

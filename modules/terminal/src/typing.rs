@@ -94,9 +94,8 @@ impl Typing {
         };
         if put == Err(TooLong) {
             let bytes_max = self.line.bytes_max();
-            let sentence = format!(
-                "the line would have more than {bytes_max} bytes; put long text into a file and name the file"
-            );
+            let sentence =
+                format!("the line would have more than {bytes_max} bytes; put long text into a file and name the file");
             out.push(Deed::Typed(Typed::Refused(sentence)));
         }
     }
@@ -216,7 +215,10 @@ impl Typing {
 
 /// How many bytes two words have in common at their beginning.
 fn shared_bytes(one: &str, other: &str) -> usize {
-    one.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map_or(one.len().min(other.len()), |((at, _), _)| at)
+    one.char_indices()
+        .zip(other.chars())
+        .find(|((_, a), b)| a != b)
+        .map_or(one.len().min(other.len()), |((at, _), _)| at)
 }
 
 #[cfg(test)]

@@ -95,3 +95,61 @@ pub fn settled(entries: &[Entry]) -> Result<(), String> {
         Some(call) => Err(format!("the result of {call} is missing at the end")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{perform, settled};
+    use aether_core::label::Label;
+    use aether_core::model::Part;
+    use aether_core::tool::ToolCall;
+    use aether_core::transcript::{Entry, ToolEntry, ToolOutcome};
+
+    #[test]
+    fn what_the_machine_does_is_written_by_the_runner() {
+        let play = "# One question.\ngoal Go\n> model #1 say \"a \\\"b\\\"\\n\"*2\n! forgotten\n";
+        let written = "# One question.\ngoal Go\n< ask #1 after goal\n> model #1 say \"a \\\"b\\\"\\n\"*2\n\
+                       < say \"a \\\"b\\\"\\na \\\"b\\\"\\n\"\n\
+                       < end done \"a \\\"b\\\"\\na \\\"b\\\"\\n\"; 1 asks, 0 calls [person+model]\n";
+        assert_eq!(perform(play).as_deref(), Ok(written));
+        assert_eq!(perform(written).as_deref(), Ok(written));
+        assert_eq!(perform("goal Go\n").as_deref(), Ok("goal Go\n< ask #1 after goal\n"));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        for (play, trouble) in [
+            ("gaol Go", "line 1: a header has no line `gaol`"),
+            ("goal Go\n> model #1 sing \"la\"", "line 2: a model cannot `sing`"),
+            ("goal Go\n> model #1 say", "line 2: wanted a text in quotes"),
+            ("goal Go\n> model #1 say \"la", "line 2: a text is not closed"),
+            ("goal Go\n> tick tock", "line 2: nothing is known about Word(\"tock\") here"),
+            ("limits walls=1", "line 1: there is no limit `walls`"),
+            ("limits wall=x", "line 1: `x` is no number of this kind"),
+            ("goal Go\n> tick\ngrant clock", "line 3: the play has begun: wanted a line that starts with `>` or `#`"),
+            ("dispatcher 1 1\n> a: tick", "line 2: no task is called `a`"),
+        ] {
+            assert_eq!(perform(play).unwrap_err().to_string(), trouble);
+        }
+    }
+
+    #[test]
+    fn a_transcript_without_its_results_is_refused() {
+        let call = |id: &str| Part::Call(ToolCall { id: id.into(), name: "clock".into(), input: "x".into() });
+        let turn = |ids: &[&str]| Entry::Model { parts: ids.iter().map(|id| call(id)).collect(), codec: "toy" };
+        let result = |id: &str| {
+            let (outcome, text, folded, label) = (ToolOutcome::Done, "1".into(), None, Label::default());
+            Entry::Tool(ToolEntry { call: id.into(), name: "clock".into(), outcome, text, folded, label })
+        };
+        assert_eq!(settled(&[turn(&["a", "b"]), result("a"), result("b")]), Ok(()));
+        for wrong in [
+            vec![turn(&["a"])],
+            vec![result("a")],
+            vec![turn(&[])],
+            vec![turn(&["a", "b"]), result("b"), result("a")],
+            vec![turn(&["a"]), result("a"), result("a")],
+            vec![turn(&["a", "b"]), result("a"), turn(&["c"])],
+        ] {
+            assert!(settled(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -22,7 +22,7 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "The address its paths are put behind, such as https://api.example.com/v1.",
     ),
-    unset("providers.*.key", Kind::Secret, "Where its key is found: env:NAME, file:PATH or keyring:NAME."),
+    unset("providers.*.key", Kind::Secret, "Where its key is found: env:NAME or file:PATH."),
     unset(
         "providers.*.organization",
         Kind::Text,

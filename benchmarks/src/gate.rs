@@ -1,0 +1,189 @@
+//! Every measurement of docs/SPEC.md, as names and numbers.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Map, Value};
+
+use crate::house::{House, polite, quick, slow, stepping};
+use crate::{Unmeasured, kernel, program};
+
+/// Starts of the binary for one time; the shortest counts, because the promise is about the program.
+const STARTS: u32 = 300;
+/// The same where a provider answers.
+const ANSWERS: u32 = 100;
+/// Agents for the number per processor second; the best of three counts.
+const STEP_RUNS: &str = "10000";
+/// How long the slow provider takes for 1,000 and for 10,000 tasks, in milliseconds.
+const DELAYS_MS: [(u64, u64); 2] = [(1_000, 2_000), (10_000, 20_000)];
+/// What the agents of the fixed overhead are asked; its bytes are not overhead.
+const GOAL: &str = "hello";
+/// The formats of the providers.
+const FORMATS: [(&str, &str); 5] =
+    [("openai_chat", "/v1"), ("openai_responses", "/v1"), ("anthropic", ""), ("ollama", ""), ("gemini", "/v1beta")];
+
+/// Names and numbers, as `aether-tidy spec` reads them.
+pub type Numbers = Map<String, Value>;
+
+/// Measures everything but the long run.
+///
+/// # Errors
+/// The first number that could not be measured, and why (B2).
+pub fn gate(binary: &Path) -> Result<Numbers, Unmeasured> {
+    let binary = &absolute(binary)?;
+    let mut found = Found(Map::new());
+    alone(&mut found)?;
+    start(&mut found, binary)?;
+    answer(&mut found, binary)?;
+    waiting(&mut found, binary)?;
+    step(&mut found, binary)?;
+    prompt(&mut found, binary)?;
+    Ok(found.0)
+}
+
+/// Measures the long run: agents in all weathers for so many minutes.
+///
+/// # Errors
+/// When something is left afterwards, memory has grown, or the run fails.
+pub fn soak(binary: &Path, minutes: &str) -> Result<Numbers, Unmeasured> {
+    let binary = &absolute(binary)?;
+    let house = House::new("http://127.0.0.1:9", "openai_chat")?;
+    let told = program::told(house.command(binary, &["bench", "soak", "--json", "--minutes", minutes]))?;
+    let mut found = Found(Map::new());
+    let names = ["agents", "tasks_left", "tool_runs_left", "descriptors_left", "growth_kb", "resident_peak_kb"];
+    for name in names {
+        found.add(&format!("soak_{name}"), number(&told, name)?);
+    }
+    Ok(found.0)
+}
+
+struct Found(Numbers);
+
+impl Found {
+    fn add(&mut self, name: &str, number: f64) {
+        self.0.insert(name.to_owned(), ((number * 1000.0).round() / 1000.0).into());
+    }
+}
+
+/// The kernel without the rest of the house.
+fn alone(found: &mut Found) -> Result<(), Unmeasured> {
+    let weight = kernel::weight()?;
+    found.add("dispatcher_task_bytes", weight.asked.max(weight.resident));
+    let allocations = kernel::allocations()?;
+    found.add("dispatch_allocations", allocations.per_event);
+    found.add("run_allocations", allocations.per_run);
+    Ok(())
+}
+
+/// From exec to the version, and to an event loop that stands.
+fn start(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
+    let house = House::new("http://127.0.0.1:9", "openai_chat")?;
+    let version = || house.command(binary, &["version"]);
+    let bare = program::wall_us(STARTS, || Command::new("true"))?;
+    let wall = program::wall_us(STARTS, version)?;
+    found.add("start_version_wall_us", wall);
+    found.add("start_version_to_true_ratio", wall / bare);
+    found.add("start_version_peak_kb", program::peak_kb(version())?);
+    let told = program::told(house.command(binary, &["bench", "start", "--json", "--runs", &STARTS.to_string()]))?;
+    found.add("ready_wall_us", number(&told["ready_us"], "min")?);
+    let rest = program::rest(house.command(binary, &["chat"]))?;
+    found.add("rest_rss_kb", rest.resident_kb);
+    found.add("rest_private_dirty_kb", rest.private_dirty_kb);
+    Ok(())
+}
+
+/// From exec to an answer on standard output, over HTTP.
+fn answer(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
+    let server = quick()?;
+    let house = House::new(&format!("{}/v1", server.base_url()), "openai_chat")?;
+    let run = || house.command(binary, &["run", GOAL]);
+    found.add("answer_wall_us", program::wall_us(ANSWERS, run)?);
+    found.add("answer_peak_kb", program::peak_kb(run())?);
+    Ok(())
+}
+
+/// Tasks that all wait for a slow provider at once.
+fn waiting(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
+    for (tasks, delay_ms) in DELAYS_MS {
+        let server = slow(delay_ms)?;
+        let base_url = format!("{}/v1", server.base_url());
+        let house = House::new(&base_url, "openai_chat")?;
+        let (count, delay) = (tasks.to_string(), delay_ms.to_string());
+        let words = ["bench", "tasks", "--json", "--url", &base_url, "--tasks", &count, "--delay-ms", &delay];
+        let told = program::told(house.command(binary, &words))?;
+        let connections = server.connections();
+        if connections < tasks {
+            let what = format!("{tasks} tasks came over {connections} connections, wanted all of them at once");
+            return Err(Unmeasured::new(what));
+        }
+        found.add(&format!("waiting_task_bytes_{tasks}"), number(&told, "bytes_per_task")?);
+        found.add(&format!("waiting_to_delay_ratio_{tasks}"), number(&told, "ratio_to_delay")?);
+        found.add(&format!("waiting_tasks_left_{tasks}"), number(&told, "tasks_left")?);
+    }
+    Ok(())
+}
+
+/// Agents for each second of processor time, against a bare loop in Python on the same provider.
+fn step(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
+    let server = stepping()?;
+    let base_url = format!("{}/v1", server.base_url());
+    let house = House::new(&base_url, "openai_chat")?;
+    let words = ["bench", "step", "--json", "--url", &base_url, "--runs", STEP_RUNS];
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        let told = program::told(house.command(binary, &words))?;
+        best = best.max(number(&told, "runs_per_cpu_second")?);
+    }
+    found.add("runs_per_cpu_second", best);
+    let bare = house.workspace().join("bare.py");
+    std::fs::write(&bare, include_str!("../peers/bare.py")).map_err(Unmeasured::new)?;
+    let mut peer = Command::new("python3");
+    peer.arg(&bare).args([&base_url, "1000"]);
+    let told = program::told(peer)?;
+    found.add("runs_to_bare_python_ratio", best / number(&told, "runs_per_cpu_second")?.max(1.0));
+    Ok(())
+}
+
+/// What a question weighs before anything is asked: instructions, tools and the format's own words, in the heaviest of
+/// the five formats.
+fn prompt(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
+    let mut heaviest = 0;
+    for (format, path) in FORMATS {
+        let server = polite()?;
+        let house = House::new(&format!("{}{path}", server.base_url()), format)?;
+        program::wall_us(1, || house.command(binary, &["run", GOAL]))?;
+        let asked = server.requests().pop();
+        let length = asked.as_ref().and_then(|request| request.header("content-length")?.parse::<usize>().ok());
+        let Some(length) = length else {
+            return Err(Unmeasured::new(format!("{format}: no request with a length came: {asked:?}")));
+        };
+        heaviest = heaviest.max(length - GOAL.len());
+    }
+    found.add("prompt_bytes", heaviest as f64);
+    // Four bytes for a token is what all providers give as a rule of thumb for English; benchmarks/peers/tokens.py
+    // counts with a real tokenizer.
+    found.add("prompt_tokens", (heaviest as f64 / 4.0).ceil());
+    Ok(())
+}
+
+fn number(told: &Value, name: &str) -> Result<f64, Unmeasured> {
+    told[name].as_f64().ok_or_else(|| Unmeasured::new(format!("{name} is no number in {told}")))
+}
+
+fn absolute(binary: &Path) -> Result<PathBuf, Unmeasured> {
+    binary.canonicalize().map_err(|error| Unmeasured::new(format!("{}: {error}", binary.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b2_a_number_that_is_missing_is_an_error() {
+        let told = serde_json::json!({"a": 1.5, "b": "many"});
+        assert_eq!(number(&told, "a").unwrap(), 1.5);
+        assert!(number(&told, "b").unwrap_err().to_string().contains("b is no number"));
+        assert!(number(&told, "c").is_err());
+        assert!(gate(Path::new("/nonexistent")).unwrap_err().to_string().contains("/nonexistent"));
+    }
+}

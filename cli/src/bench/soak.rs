@@ -50,18 +50,20 @@ pub(crate) fn soak(invocation: &Invocation) -> Result<Exit, Trouble> {
     }
     let spec = setup.spec(Vec::new(), Message::typed("Tidy up the notes."));
     let limit = Duration::from_secs(minutes * 60);
-    let descriptors_before = descriptors()?;
-    let (soak, end) = runtime()?.block_on(async {
+    let (soak, end, descriptors_left) = runtime()?.block_on(async {
+        // The first look at signals opens descriptors that the process keeps.
+        let mut signals = Signals::new().map_err(Trouble::failed)?;
+        let descriptors_before = descriptors()?;
         let mut driver = Driver::new(Capacity { tasks_max: TASKS_MAX, tenant_tasks_max: TASKS_MAX }, setup.house);
         let mut soak = Soak::new(seed, spec, limit);
-        soak.run(&mut driver, limit).await?;
+        soak.run(&mut driver, &mut signals, limit).await?;
         let end = driver.shutdown(SHUTDOWN_MS_MAX, |task, told| soak.heard(task, told)).await;
-        Ok::<_, Trouble>((soak, end))
+        Ok::<_, Trouble>((soak, end, descriptors()?.saturating_sub(descriptors_before)))
     })?;
     let approvals = approvals.lock().map_or(0, |count| *count);
     let mut found = soak.found(seed, &end);
     found["approvals"] = json!(approvals);
-    found["descriptors_left"] = json!(descriptors()?.saturating_sub(descriptors_before));
+    found["descriptors_left"] = json!(descriptors_left);
     report(invocation, &found)?;
     ended(&violations(&found))
 }
@@ -101,8 +103,7 @@ impl Soak {
     }
 
     /// Keeps agents alive and busy until the time is up or the person has seen enough.
-    async fn run(&mut self, driver: &mut Driver<House>, limit: Duration) -> Result<(), Trouble> {
-        let mut signals = Signals::new().map_err(Trouble::failed)?;
+    async fn run(&mut self, driver: &mut Driver<House>, signals: &mut Signals, limit: Duration) -> Result<(), Trouble> {
         let mut beat = tokio::time::interval(Duration::from_millis(BEAT_MS));
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let begun = Instant::now();

@@ -67,7 +67,7 @@ impl Access {
     pub(crate) fn add(&mut self, hit: &Hit<'_>, line: u64) {
         self.hits += 1;
         self.bytes = self.bytes.saturating_add(hit.bytes);
-        match self.statuses.get_mut(&hit.status) {
+        match self.statuses.value(&hit.status) {
             Some(seen) => {
                 seen.count += 1;
                 seen.last_line = line;
@@ -129,7 +129,7 @@ fn range(prefix: &str, seen: &Seen) -> String {
 }
 
 fn see(map: &mut Shelf<String, Seen>, name: &str, line: u64) {
-    if let Some(seen) = map.get_mut(name) {
+    if let Some(seen) = map.value(name) {
         seen.count += 1;
         seen.last_line = line;
     } else if map.len() < DISTINCT_MAX {

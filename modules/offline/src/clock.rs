@@ -235,13 +235,13 @@ impl Buckets {
 
     fn add(&mut self, ms: i64, line: u64, counted: Counted, order: Order) {
         let start = place(ms - ms.rem_euclid(self.width_ms()));
-        let fresh = self.by_start.get_mut(&start).is_none();
+        let fresh = self.by_start.value(&start).is_none();
         if fresh {
             let (first_line, last_line) = (line, line);
             let bucket = Bucket { lines: 0, troubles: 0, first_line, last_line, first_trouble: 0, last_trouble: 0 };
             self.by_start.insert(start, bucket);
         }
-        if let Some(bucket) = self.by_start.get_mut(&start) {
+        if let Some(bucket) = self.by_start.value(&start) {
             bucket.add(line, counted, order);
         }
         // The widest bucket is a year, and stamps lie in the years 1900 to 2199.
@@ -262,7 +262,7 @@ impl Buckets {
         for (start, bucket) in narrow.iter() {
             let start = moment(*start);
             let start = place(start - start.rem_euclid(width));
-            match self.by_start.get_mut(&start) {
+            match self.by_start.value(&start) {
                 Some(wide) => wide.join(bucket),
                 None => self.by_start.insert(start, bucket.clone()),
             }

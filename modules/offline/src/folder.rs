@@ -167,7 +167,7 @@ impl Folder {
         let extension =
             name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map_or("", |(_, extension)| extension);
         let extension = words::head(extension, 16).to_ascii_lowercase();
-        if let Some(known) = self.types.get_mut(&extension) {
+        if let Some(known) = self.types.value(&extension) {
             known.files += 1;
             known.bytes = known.bytes.saturating_add(bytes);
         } else if self.types.len() < TYPES_MAX {

@@ -158,13 +158,13 @@ impl Timings {
             return;
         };
         let key = words::head(key(number.before), 40);
-        if self.by_key.get_mut(key).is_none() {
+        if self.by_key.value(key).is_none() {
             if self.by_key.len() >= KEYS_MAX {
                 return;
             }
             self.by_key.insert(key.to_owned(), Durations::default());
         }
-        let Some(durations) = self.by_key.get_mut(key) else { return };
+        let Some(durations) = self.by_key.value(key) else { return };
         let us = number.value.round() as u64;
         durations.spread.add(us);
         let at = durations.slowest.partition_point(|slow| slow.us >= us);
@@ -240,7 +240,7 @@ impl Gauges {
     pub(crate) fn add(&mut self, numbers: &[Number<'_>], line: u64, ms: i64) {
         let Some(number) = numbers.iter().find(|number| is_level(number)) else { return };
         let key = template::digest(&template::of(number.before));
-        if let Some(reading) = self.by_template.get_mut(&key) {
+        if let Some(reading) = self.by_template.value(&key) {
             reading.ups += u64::from(number.value > reading.last);
             reading.downs += u64::from(number.value < reading.last);
             reading.count += 1;

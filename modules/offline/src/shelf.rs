@@ -23,7 +23,7 @@ impl<K: Ord, V> Shelf<K, V> {
         self.values.len()
     }
 
-    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    pub(crate) fn value<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
@@ -92,11 +92,11 @@ mod tests {
         let mut shelf = Shelf::default();
         shelf.insert("b".to_owned(), 1_u64);
         shelf.insert("a".to_owned(), 2);
-        if let Some(value) = shelf.get_mut("b") {
+        if let Some(value) = shelf.value("b") {
             *value += 10;
         }
         assert_eq!(shelf.iter().map(|(key, value)| (key.as_str(), *value)).collect::<Vec<_>>(), [("a", 2), ("b", 11)]);
-        assert_eq!((shelf.len(), shelf.get_mut("c")), (2, None));
+        assert_eq!((shelf.len(), shelf.value("c")), (2, None));
         assert_eq!(crate::carry::read::<Shelf<String, u64>>(&crate::carry::write(&shelf)), Some(shelf));
     }
 

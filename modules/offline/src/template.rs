@@ -152,7 +152,7 @@ impl Groups {
     /// Counts a message of a line; messages with the same `key` are one group ([`key`], unless a better one is known).
     pub(crate) fn add(&mut self, key: u64, message: &str, found: Found) {
         let Found { level, line, ms } = found;
-        if let Some(group) = self.by_template.get_mut(&key) {
+        if let Some(group) = self.by_template.value(&key) {
             group.count += 1;
             group.last_line = line;
             group.times_ms = ms.map(|ms| (group.times_ms.map_or(ms, |(first, _)| first), ms)).or(group.times_ms);

@@ -160,7 +160,7 @@ fn prompt(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
         heaviest = heaviest.max(length - GOAL.len());
     }
     found.add("prompt_bytes", heaviest as f64);
-    // Four bytes for a token is what all providers give as a rule of thumb for English; benchmarks/peers/tokens.py
+    // Four bytes for a token is what all providers give as a rule of thumb for English; benchmarks/peers/tokens.mjs
     // counts with a real tokenizer.
     found.add("prompt_tokens", (heaviest as f64 / 4.0).ceil());
     Ok(())

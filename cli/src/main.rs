@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     });
     ended
         .unwrap_or_else(|trouble| {
-            show::eprint(&format!("aether: {trouble}"));
+            show::eprint(&aether_terminal::neutral(&format!("aether: {trouble}")));
             trouble.exit
         })
         .into()

@@ -281,9 +281,11 @@ fn matches_pattern(pattern: &str, name: &str) -> bool {
 /// The candidate that looks most like `name`, if one is close enough to be a slip of the hand: at most a
 /// third of its letters differ, or one of two (optimal string alignment distance).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let ranked = candidates.into_iter().map(|candidate| (distance(name, candidate), candidate));
-    let best = ranked.min_by_key(|(distance, _)| *distance)?;
     let letters = name.chars().count();
+    // What differs in length by more than may differ at all needs no closer look.
+    let is_near = |candidate: &&str| candidate.chars().count().abs_diff(letters) * 3 <= letters.max(3);
+    let ranked = candidates.into_iter().filter(is_near).map(|candidate| (distance(name, candidate), candidate));
+    let best = ranked.min_by_key(|(distance, _)| *distance)?;
     (best.0 < letters && best.0 * 3 <= letters.max(3)).then_some(best.1)
 }
 

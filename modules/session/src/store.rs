@@ -78,7 +78,11 @@ impl SessionStore {
         let (id, file) = naming::create(&self.directory, now_unix_ms, EXTENSION)?;
         let lock = lock(&self.directory, &id)?;
         let mut session = Session::new(&id, self.path(&id), file, lock);
-        session.append_text(session_line(&id, now_unix_ms, workspace))?;
+        if let Err(error) = session.append_text(session_line(&id, now_unix_ms, workspace)) {
+            // A session that never began is not listed; if it cannot be removed either, the first error says why.
+            let _removed = std::fs::remove_file(session.path());
+            return Err(error);
+        }
         private::sync_directory(&self.directory)?;
         Ok(session)
     }

@@ -71,12 +71,16 @@ impl Secret {
     }
 }
 
+/// Variables that people set for other work: that one is there does not mean that its models are wanted.
+const SHARED_VARIABLES: &[&str] = &["GITHUB_TOKEN", "HF_TOKEN"];
+
 /// The model to ask and why, where the configuration names none: the first provider whose usual key
 /// variable is set, else the built-in one.
 pub(crate) fn detected() -> (String, String) {
     for preset in presets() {
-        let variable =
-            preset.key_variables.iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+        let is_set = |name: &&&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let own = preset.key_variables.iter().filter(|name| !SHARED_VARIABLES.contains(name));
+        let variable = own.into_iter().find(is_set);
         if let (Some(variable), Some(model)) = (variable, preset.model) {
             return (format!("{}/{model}", preset.name), format!("{variable} is set"));
         }

@@ -13,7 +13,7 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[setup::TASK_FLAGS, run::FLAGS],
         examples: &[
             "run \"What went wrong in server.log?\"",
-            "run --file goal.txt --model anthropic/claude-sonnet-5 --allow write",
+            "run --file goal.txt --model anthropic/claude-sonnet-5-5 --allow write",
             "run --tool read_file --input '{\"path\": \"notes.md\"}'",
         ],
         run: run::run,

@@ -12,7 +12,7 @@ pub const KEYS: &[Key] = &[
     unset(
         "model",
         Kind::Text,
-        "The model to ask, as provider/name, such as anthropic/claude-sonnet-5 or builtin/offline.",
+        "The model to ask, as provider/name, such as anthropic/claude-sonnet-5-5 or builtin/offline.",
     ),
     key("fallback", Kind::List, "", "The models to ask in turn when the first one fails, each as provider/name."),
     key(

@@ -308,3 +308,41 @@ fn distance(a: &str, b: &str) -> usize {
     }
     above[b.len()]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    /// The definition, as it is written down.
+    fn by_definition(a: &[u8], b: &[u8]) -> usize {
+        let (Some((last_a, head_a)), Some((last_b, head_b))) = (a.split_last(), b.split_last()) else {
+            return a.len() + b.len();
+        };
+        let changed = by_definition(head_a, head_b) + usize::from(last_a != last_b);
+        let least = changed.min(by_definition(head_a, b) + 1).min(by_definition(a, head_b) + 1);
+        match (a, b) {
+            ([.., a2, a1], [.., b2, b1]) if a1 == b2 && a2 == b1 => {
+                least.min(by_definition(&a[..a.len() - 2], &b[..b.len() - 2]) + 1)
+            }
+            _ => least,
+        }
+    }
+
+    #[test]
+    fn the_distance_is_that_of_optimal_string_alignment() {
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut word = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (0..random % 7)
+                .map(|n| char::from(b'a' + (random >> (8 + 2 * n)) as u8 % 3))
+                .collect::<alloc::string::String>()
+        };
+        for _ in 0..600 {
+            let (a, b) = (word(), word());
+            assert_eq!(distance(&a, &b), by_definition(a.as_bytes(), b.as_bytes()), "{a} {b}");
+            assert_eq!(distance(&a.to_ascii_uppercase(), &b), distance(&a, &b));
+        }
+    }
+}

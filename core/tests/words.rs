@@ -507,6 +507,13 @@ fn k4_the_gate_judges_alone() {
 }
 
 #[test]
+fn a_built_in_tool_has_limits() {
+    let Limits { runtime_ms_max, cpu_ms_max, memory_bytes_max, processes_max, output_bytes_max } = Limits::BUILTIN;
+    assert_eq!((runtime_ms_max, cpu_ms_max, processes_max), (30_000, 30_000, 1));
+    assert_eq!((memory_bytes_max, output_bytes_max), (67_108_864, 32_768));
+}
+
+#[test]
 fn the_toolbox_of_a_play_knows_its_tools() {
     assert_eq!(ToyTools::of(&["clock", "nothing"]).manifests().len(), 1);
 }

@@ -1,5 +1,6 @@
 //! Every measurement of docs/SPEC.md, as names and numbers.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,7 +31,7 @@ pub type Numbers = Map<String, Value>;
 /// # Errors
 /// The first number that could not be measured, and why (B2).
 pub fn gate(binary: &Path) -> Result<Numbers, Unmeasured> {
-    let binary = &absolute(binary)?;
+    let binary = &settled(binary)?;
     let mut found = Found(Map::new());
     alone(&mut found)?;
     start(&mut found, binary)?;
@@ -46,7 +47,7 @@ pub fn gate(binary: &Path) -> Result<Numbers, Unmeasured> {
 /// # Errors
 /// When something is left afterwards, memory has grown, or the run fails.
 pub fn soak(binary: &Path, minutes: &str) -> Result<Numbers, Unmeasured> {
-    let binary = &absolute(binary)?;
+    let binary = &settled(binary)?;
     let house = House::new("http://127.0.0.1:9", "openai_chat")?;
     let told = program::told(house.command(binary, &["bench", "soak", "--json", "--minutes", minutes]))?;
     let mut found = Found(Map::new());
@@ -170,8 +171,12 @@ fn number(told: &Value, name: &str) -> Result<f64, Unmeasured> {
     told[name].as_f64().ok_or_else(|| Unmeasured::new(format!("{name} is no number in {told}")))
 }
 
-fn absolute(binary: &Path) -> Result<PathBuf, Unmeasured> {
-    binary.canonicalize().map_err(|error| Unmeasured::new(format!("{}: {error}", binary.display())))
+/// The binary's whole path. A file that was just linked is first written to the disk: until then its own pages count as
+/// changed, and would be taken for the program's.
+fn settled(binary: &Path) -> Result<PathBuf, Unmeasured> {
+    let wrong = |error: std::io::Error| Unmeasured::new(format!("{}: {error}", binary.display()));
+    File::open(binary).and_then(|file| file.sync_all()).map_err(wrong)?;
+    binary.canonicalize().map_err(wrong)
 }
 
 #[cfg(test)]

@@ -60,30 +60,46 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
 
 /// Writes the inside of a string (RFC 8259, section 7).
 pub fn escaped(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut start = 0;
-    for (n, byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0..0x20 => 0,
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[start..n]);
-        start = n + 1;
-        if short == 0 {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-        } else {
-            out.extend_from_slice(&[b'\\', short]);
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    while let Some(at) = special(rest) {
+        let byte = rest[at];
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
         }
     }
-    out.extend_from_slice(&bytes[start..]);
+    out.extend_from_slice(rest);
+}
+
+/// Where the first byte is that cannot stand in a string as it is: a quote, a backslash, a control character.
+///
+/// Every question is passed through here from its first byte to its last, so eight are looked at together: a byte of a
+/// word is below n where subtracting n borrows from its top bit (S. E. Anderson, "Bit Twiddling Hacks", "Determine if a
+/// word has a byte less than n"). A borrow can only mark bytes above one that is rightly marked, and the lowest counts.
+pub fn special(bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let found = (below(word, 0x20) | quote | backslash) & (ONES << 7);
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+    Some(words.len() * 8 + at)
 }
 
 /// Writes a key and a string.
@@ -219,4 +235,29 @@ pub fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 #[must_use]
 pub fn present<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     value.get(name).filter(|found| !found.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::special;
+
+    #[test]
+    fn the_first_special_byte_is_found_wherever_it_stands() {
+        let naive = |bytes: &[u8]| bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+        for length in 0..40 {
+            for at in 0..length {
+                for byte in 0..=255 {
+                    // Neighbours of what is looked for, bytes above 127, and a second find behind the first.
+                    let mut bytes: Vec<u8> =
+                        b"!#[] ~\x7f\x80\xa2\xdc\xff".iter().copied().cycle().take(length).collect();
+                    bytes[at] = byte;
+                    assert_eq!(special(&bytes), naive(&bytes), "{bytes:?}");
+                    if let Some(next) = bytes.get_mut(at + 1) {
+                        *next = b'"';
+                    }
+                    assert_eq!(special(&bytes), naive(&bytes), "{bytes:?}");
+                }
+            }
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! more than all the rest of the request. An outline borrows: strings are seen as they are written, escapes and
 //! all, which is enough to look for keywords.
 
+use crate::json;
+
 /// How deep a text may be nested.
 const DEPTH_MAX: usize = 64;
 
@@ -180,13 +182,13 @@ impl<'a> Scanner<'a> {
         self.take("\"")?;
         let start = self.at;
         loop {
-            let byte = self.peek()?;
-            self.at += 1;
-            match byte {
+            let rest = self.text.as_bytes().get(self.at..)?;
+            let plain = json::special(rest)?;
+            self.at += plain + 1;
+            match rest[plain] {
                 b'"' => return self.text.get(start..self.at - 1),
                 b'\\' => self.escape()?,
-                0..0x20 => return None,
-                _ => {}
+                _ => return None,
             }
         }
     }

@@ -11,9 +11,7 @@ use aether_testkit::script::{Item, Script, Speaker, Transport, Turn, When};
 use aether_testkit::server::Server;
 use serde_json::json;
 
-use crate::ground::{Call, Nest, asking, asking_with, names_in, results, until};
-
-const BINARY: &str = env!("CARGO_BIN_EXE_aether");
+use crate::ground::{BINARY, Call, Nest, asking, asking_with, names_in, results, until};
 
 fn mode(path: &std::path::Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");

@@ -1,8 +1,10 @@
 //! What every test stands on: an empty home, a workspace, the program with a time limit, and providers to ask.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{Read, Write};
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -16,14 +18,19 @@ use tempfile::TempDir;
 /// How long one run of the program may take before the test fails, in milliseconds.
 pub(crate) const RUN_MS_MAX: u64 = 30_000;
 
+/// The program that is tested.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_aether");
+
 /// A home with nothing in it but what the test puts there, and an empty workspace beside it.
 pub(crate) struct Nest {
     directory: TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Nest {
     pub(crate) fn new() -> Nest {
-        let nest = Nest { directory: TempDir::new().expect("a temporary directory") };
+        let directory = TempDir::new().expect("a temporary directory");
+        let nest = Nest { directory, variables: Vec::new() };
         fs::create_dir_all(nest.home()).expect("a home");
         fs::create_dir_all(nest.workspace()).expect("a workspace");
         nest
@@ -34,6 +41,12 @@ impl Nest {
         let nest = Nest::new();
         nest.configure(config);
         nest
+    }
+
+    /// With this environment variable in every run.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Nest {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -49,18 +62,35 @@ impl Nest {
         self.directory.path().join(name)
     }
 
+    /// A place in the home.
+    pub(crate) fn path(&self, beneath: &str) -> PathBuf {
+        self.home().join(beneath)
+    }
+
     pub(crate) fn config_file(&self) -> PathBuf {
-        self.home().join(".config/aether/config.toml")
+        self.path(CONFIG)
     }
 
     pub(crate) fn traces(&self) -> PathBuf {
-        self.home().join(".local/share/aether/traces")
+        self.path(".local/share/aether/traces")
     }
 
     pub(crate) fn configure(&self, config: &str) {
-        let file = self.config_file();
-        fs::create_dir_all(file.parent().expect("a directory")).expect("the configuration's directory");
-        fs::write(file, config).expect("the configuration");
+        self.write(CONFIG, config, 0o644);
+    }
+
+    /// What is configured; nothing where there is no file.
+    pub(crate) fn config(&self) -> String {
+        fs::read_to_string(self.config_file()).unwrap_or_default()
+    }
+
+    /// Puts a file with this mode into the home.
+    pub(crate) fn write(&self, beneath: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.path(beneath);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("the file's directory");
+        fs::write(&path, text).expect("a file");
+        fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a mode");
+        path
     }
 
     /// Puts a file into the workspace.
@@ -82,36 +112,52 @@ impl Nest {
 
     /// The program, to be run in the workspace with this home and no other variable than `PATH`.
     pub(crate) fn aether(&self, words: &[&str]) -> Call {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aether"));
-        command.args(words);
-        self.prepared(command)
+        self.through(BINARY, words)
+    }
+
+    /// Runs it to its end, with a standard input in which there is nothing.
+    pub(crate) fn run(&self, words: &[&str]) -> Ended {
+        self.aether(words).input("").run()
     }
 
     /// Another program, which runs this one.
     pub(crate) fn through(&self, program: &str, words: &[&str]) -> Call {
         let mut command = Command::new(program);
-        command.args(words);
-        self.prepared(command)
-    }
-
-    fn prepared(&self, mut command: Command) -> Call {
-        command.env_clear().env("HOME", self.home()).env("TEST_PROVIDER_KEY", KEY);
+        command.args(words).env_clear().env("HOME", self.home()).env("TEST_PROVIDER_KEY", KEY);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.workspace()).stdin(Stdio::null());
         Call { command, input: Vec::new(), output: None }
+    }
+
+    /// Every file of the home and the workspace, with its bytes, sorted.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        files_in(self.directory.path())
+    }
+
+    /// The files that hold this text.
+    pub(crate) fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let holds = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        self.files().into_iter().filter(|(_, bytes)| holds(bytes)).map(|(path, _)| path).collect()
     }
 
     /// Everything that the program wrote under its home, in one text.
     pub(crate) fn all_written(&self) -> String {
         let mut text = String::new();
-        gather(&self.home(), &mut text);
+        for (path, bytes) in files_in(&self.home()) {
+            let _ = writeln!(text, "== {} ==\n{}", path.display(), String::from_utf8_lossy(&bytes));
+        }
         text
     }
 }
 
+/// Where the configuration is in a home.
+const CONFIG: &str = ".config/aether/config.toml";
+
 /// The key that every provider of [`provider`] is given.
 pub(crate) const KEY: &str = "sk-test-7f3a9c0d51e8";
 
+/// Names of everything in a directory, sorted.
 pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -119,16 +165,35 @@ pub(crate) fn names_in(directory: &Path) -> Vec<String> {
     names
 }
 
-fn gather(directory: &Path, text: &mut String) {
-    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            gather(&path, text);
-        } else {
-            let bytes = fs::read(&path).unwrap_or_default();
-            let _ = writeln!(text, "== {} ==\n{}", path.display(), String::from_utf8_lossy(&bytes));
+fn files_in(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut files, mut left) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(directory) = left.pop() {
+        for entry in unless_gone(fs::read_dir(directory)).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                let bytes = unless_gone(fs::read(&path)).unwrap_or_default();
+                files.push((path, bytes));
+            }
         }
     }
+    files.sort();
+    files
+}
+
+/// A program that still runs may take away what was there a moment ago.
+#[track_caller]
+fn unless_gone<T>(found: io::Result<T>) -> Option<T> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found.expect("something that can be read")),
+    }
+}
+
+/// Who may do what with a file, in the way of `chmod`.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("a file").permissions().mode() & 0o777
 }
 
 /// One run of the program that has not begun.
@@ -178,6 +243,11 @@ impl Call {
         self.start_with()
     }
 
+    /// Starts it with all three of its streams here.
+    pub(crate) fn start_on(mut self, stream: impl Fn() -> OwnedFd) -> Child {
+        self.command.stdin(stream()).stdout(stream()).stderr(stream()).spawn().expect("the program starts")
+    }
+
     fn start_with(mut self) -> Live {
         self.command.stderr(Stdio::piped());
         match self.output.take() {
@@ -222,15 +292,24 @@ impl Live {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill");
-        assert!(sent.success(), "{name} to {pid}");
+        signal(&self.child, name);
+    }
+
+    /// Ends it as nothing can be ended more abruptly.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the program is killed");
+        self.child.wait().expect("the program is gone");
     }
 
     /// Types into standard input.
     pub(crate) fn type_in(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().expect("standard input is open");
         stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).expect("the program reads");
+    }
+
+    /// Closes standard output, of which nothing was read.
+    pub(crate) fn turn_away(&mut self) {
+        drop(self.stdout.take());
     }
 
     /// Reads the first line of standard output and closes it, as `head -1` does.
@@ -268,6 +347,13 @@ impl Live {
     }
 }
 
+/// Sends a signal by its name.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill");
+    assert!(sent.success(), "{name} to {pid}");
+}
+
 /// A run that is over.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -292,6 +378,19 @@ impl Ended {
         self
     }
 
+    /// Checks that standard error says each of these.
+    #[track_caller]
+    pub(crate) fn says_all(self, texts: &[&str]) -> Ended {
+        texts.iter().fold(self, |ended, text| ended.says(text))
+    }
+
+    /// Checks that neither stream holds this.
+    #[track_caller]
+    pub(crate) fn hides(self, secret: &str) -> Ended {
+        assert!(!self.stdout.contains(secret) && !self.stderr.contains(secret), "`{secret}` is in {self:#?}");
+        self
+    }
+
     /// Checks that standard output holds this.
     #[track_caller]
     pub(crate) fn answers(self, words: &str) -> Ended {
@@ -304,6 +403,12 @@ impl Ended {
     pub(crate) fn within(self, ms: u64) -> Ended {
         assert!(self.took <= Duration::from_millis(ms), "took {:?}, wanted {ms} ms at most: {self:#?}", self.took);
         self
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
     /// Standard output as JSON lines.
@@ -347,10 +452,13 @@ pub(crate) fn provider(name: &str, kind: &str, base_url: &str) -> String {
 
 /// A nest whose model is asked at this server in the format that most servers speak, without patience for retries.
 pub(crate) fn asking(server: &Server) -> Nest {
-    asking_with(server, "[retry]\nbackoff_ms_min = 1\nbackoff_ms_max = 2\n")
+    asking_with(server, QUICK)
 }
 
-/// The same, with other tables.
+/// No patience for retries.
+pub(crate) const QUICK: &str = "[retry]\nbackoff_ms_min = 1\nbackoff_ms_max = 2\n";
+
+/// The same, with these tables in place of [`QUICK`].
 pub(crate) fn asking_with(server: &Server, tables: &str) -> Nest {
     let provider = provider("test", "openai_chat", &format!("{}/v1", server.base_url()));
     Nest::with(&format!("model = \"test/gpt-4.1\"\n{provider}{tables}"))

@@ -1,21 +1,21 @@
 //! Tests of the built program, from outside: what a person, a script or a bad day can do to it.
+#![cfg(test)]
 #![cfg(unix)]
 
-#[cfg(test)]
 mod bad_days;
-#[cfg(test)]
 mod bad_providers;
-#[cfg(test)]
+mod completions;
+mod config;
+mod conversations;
+mod doctor;
 mod ground;
-#[cfg(test)]
+mod model;
+mod onboard;
+mod person;
 mod providers;
-#[cfg(test)]
 mod run;
-#[cfg(test)]
 mod secrets;
-#[cfg(test)]
 mod signals;
-#[cfg(test)]
 mod tools;
-#[cfg(test)]
 mod web;
+mod wizard;

@@ -3,17 +3,18 @@
 use aether_testkit::script::{Script, Turn};
 use aether_testkit::server::Server;
 
-use crate::home::{Home, Person};
+use crate::ground::Nest;
 use crate::onboard::{base_url, server};
+use crate::person::Person;
 
 const SECRET: &str = "sk-planted-c01dbee7f4";
 
 #[test]
 fn from_nothing_to_a_first_answer() {
     let server = server();
-    let home = Home::new().with("AETHER_PROVIDERS__GROQ__BASE_URL", &base_url(&server));
-    home.write("work/notes.txt", "milk\n", 0o600);
-    let mut person = Person::starts(&home, &["onboard"]);
+    let nest = Nest::new().env("AETHER_PROVIDERS__GROQ__BASE_URL", &base_url(&server));
+    nest.file("notes.txt", "milk\n");
+    let mut person = Person::in_colour(&nest, &["onboard"]);
     person.sees("Nothing is written before the end");
     person.sees("provider [1]: ");
     person.types("grok\r");
@@ -36,26 +37,26 @@ fn from_nothing_to_a_first_answer() {
     person.sees("profile [assistant]: ");
     person.types("2\r");
     person.sees("write it? [y/n]: ");
-    assert_eq!(home.files().len(), 1, "nothing is written yet");
+    assert_eq!(nest.files().len(), 1, "nothing is written yet");
     person.types("y");
     person.sees("is saved in");
     person.sees("your first question [What is in this folder?], or - for none: ");
     person.types("\r");
     person.sees("Hello!");
-    assert_eq!(person.ends(), 0);
+    assert_eq!(person.waits(), Some(0));
     assert!(!person.all.contains(SECRET) && !person.all.contains("sk-mistyped"), "{}", person.all);
-    let key = home.path(".local/share/aether/keys/groq");
-    assert_eq!(home.files_with(SECRET), [key]);
-    assert!(home.config().starts_with("model = \"groq/large-2\"\nprofile = \"coder\"\n"), "{}", home.config());
+    let key = nest.path(".local/share/aether/keys/groq");
+    assert_eq!(nest.files_with(SECRET), [key]);
+    assert!(nest.config().starts_with("model = \"groq/large-2\"\nprofile = \"coder\"\n"), "{}", nest.config());
     let asked = server.requests().iter().any(|request| request.body.to_string().contains("What is in this folder?"));
     assert!(asked, "the first question went to the model that was connected");
 }
 
 /// Lets a person go through these questions and answers, interrupts, and looks whether anything was changed.
 #[track_caller]
-fn interrupted(home: &Home, steps: &[(&str, &str)], last: &str) {
-    let before = home.files();
-    let mut person = Person::starts(home, &["onboard"]);
+fn interrupted(nest: &Nest, steps: &[(&str, &str)], last: &str) {
+    let before = nest.files();
+    let mut person = Person::in_colour(nest, &["onboard"]);
     for (question, answer) in steps {
         person.sees(question);
         person.types(answer);
@@ -63,14 +64,14 @@ fn interrupted(home: &Home, steps: &[(&str, &str)], last: &str) {
     person.sees(last);
     person.types("\u{3}");
     assert_eq!(person.ends(), 130, "{}", person.all);
-    assert_eq!(home.files(), before);
+    assert_eq!(nest.files(), before);
 }
 
 #[test]
 fn whoever_stops_half_way_has_changed_nothing() {
     let server = server();
-    let home = Home::new().with("AETHER_PROVIDERS__GROQ__BASE_URL", &base_url(&server));
-    home.write_config("# mine\n");
+    let nest = Nest::new().env("AETHER_PROVIDERS__GROQ__BASE_URL", &base_url(&server));
+    nest.configure("# mine\n");
     let key = format!("{SECRET}\r");
     let steps = [
         ("provider [1]: ", "groq\r"),
@@ -81,24 +82,24 @@ fn whoever_stops_half_way_has_changed_nothing() {
     let questions =
         ["provider [1]: ", "it is not shown): ", "part of a name", "profile [assistant]: ", "write it? [y/n]: "];
     for (count, last) in questions.iter().enumerate() {
-        interrupted(&home, &steps[..count], last);
+        interrupted(&nest, &steps[..count], last);
     }
-    let before = home.files();
-    let mut person = Person::starts(&home, &["onboard"]);
+    let before = nest.files();
+    let mut person = Person::in_colour(&nest, &["onboard"]);
     for (question, answer) in steps.iter().chain(&[("write it? [y/n]: ", "n")]) {
         person.sees(question);
         person.types(answer);
     }
     person.sees("nothing was changed");
-    assert_eq!(person.ends(), 130);
-    assert_eq!(home.files(), before);
+    assert_eq!(person.waits(), Some(130));
+    assert_eq!(nest.files(), before);
 }
 
 #[test]
 fn what_is_on_the_machine_is_offered_first() {
     let server = Server::start(Script::new().model("qwen3").turn(Turn::text("Hello!").always())).unwrap();
-    let home = Home::new().with("AETHER_PROVIDERS__OLLAMA__BASE_URL", &server.base_url()).with("XAI_API_KEY", SECRET);
-    let mut person = Person::starts(&home, &["onboard"]);
+    let nest = Nest::new().env("AETHER_PROVIDERS__OLLAMA__BASE_URL", &server.base_url()).env("XAI_API_KEY", SECRET);
+    let mut person = Person::in_colour(&nest, &["onboard"]);
     person.sees("1  xai            XAI_API_KEY is set");
     person.sees("2  ollama         runs on this machine, with 1 models");
     person.sees("builtin");
@@ -113,8 +114,8 @@ fn what_is_on_the_machine_is_offered_first() {
     person.types("y");
     person.sees("or - for none: ");
     person.types("-\r");
-    assert_eq!(person.ends(), 0);
-    assert!(home.config().contains("model = \"ollama/qwen3\"\n"), "{}", home.config());
+    assert_eq!(person.waits(), Some(0));
+    assert!(nest.config().contains("model = \"ollama/qwen3\"\n"), "{}", nest.config());
     assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
     assert!(!person.all.contains(SECRET));
 }
@@ -122,19 +123,19 @@ fn what_is_on_the_machine_is_offered_first() {
 #[test]
 fn a_key_in_the_environment_is_used_only_when_the_person_agrees() {
     let server = server();
-    let home = Home::new().with("XAI_API_KEY", SECRET).with("AETHER_PROVIDERS__XAI__BASE_URL", &base_url(&server));
+    let nest = Nest::new().env("XAI_API_KEY", SECRET).env("AETHER_PROVIDERS__XAI__BASE_URL", &base_url(&server));
     let mut person =
-        Person::starts(&home, &["onboard", "--model", "tiny-1", "--provider", "xai", "--profile", "server"]);
+        Person::in_colour(&nest, &["onboard", "--model", "tiny-1", "--provider", "xai", "--profile", "server"]);
     person.sees("write it? [y/n]: ");
     person.types("y");
     person.sees("key: env:XAI_API_KEY");
     person.sees("or - for none: ");
     person.types("\u{4}");
-    assert_eq!(person.ends(), 0);
-    assert!(home.config().contains("level = \"info\""), "{}", home.config());
+    assert_eq!(person.waits(), Some(0));
+    assert!(nest.config().contains("level = \"info\""), "{}", nest.config());
 
-    let home = Home::new().with("XAI_API_KEY", "sk-old").with("AETHER_PROVIDERS__XAI__BASE_URL", &base_url(&server));
-    let mut person = Person::starts(&home, &["onboard"]);
+    let nest = Nest::new().env("XAI_API_KEY", "sk-old").env("AETHER_PROVIDERS__XAI__BASE_URL", &base_url(&server));
+    let mut person = Person::in_colour(&nest, &["onboard"]);
     person.sees("provider [1]: ");
     person.types("\r");
     person.sees("use the key in XAI_API_KEY? [y/n]: ");
@@ -152,15 +153,15 @@ fn a_key_in_the_environment_is_used_only_when_the_person_agrees() {
     person.types("y");
     person.sees("or - for none: ");
     person.types("-\r");
-    assert_eq!(person.ends(), 0);
-    assert_eq!(home.files_with(SECRET), [home.path(".local/share/aether/keys/xai")]);
+    assert_eq!(person.waits(), Some(0));
+    assert_eq!(nest.files_with(SECRET), [nest.path(".local/share/aether/keys/xai")]);
 }
 
 #[test]
 fn the_built_in_model_takes_three_answers() {
-    let home = Home::new();
-    home.write("work/notes.txt", "milk\nbread\n", 0o600);
-    let mut person = Person::starts(&home, &["onboard", "--offline"]);
+    let nest = Nest::new();
+    nest.file("notes.txt", "milk\nbread\n");
+    let mut person = Person::in_colour(&nest, &["onboard", "--offline"]);
     person.sees("profile [assistant]: ");
     person.types("\r");
     person.sees("write it? [y/n]: ");
@@ -168,6 +169,6 @@ fn the_built_in_model_takes_three_answers() {
     person.sees("your first question");
     person.types("\r");
     person.sees("notes.txt");
-    assert_eq!(person.ends(), 0);
-    assert_eq!(home.config(), "model = \"builtin/offline\"\n");
+    assert_eq!(person.waits(), Some(0));
+    assert_eq!(nest.config(), "model = \"builtin/offline\"\n");
 }

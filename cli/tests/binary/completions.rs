@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use crate::home::Home;
+use crate::ground::Nest;
 
 const SHELLS: [&str; 4] = ["bash", "zsh", "fish", "powershell"];
 
 fn script(shell: &str) -> String {
-    Home::new().run(&["completions", shell]).ended(0).out
+    Nest::new().run(&["completions", shell]).exits(0).stdout
 }
 
 /// A shell on this machine; `None` where it is not installed.
@@ -20,7 +20,7 @@ fn shell(program: &str, arguments: &[&str]) -> Option<String> {
 
 #[test]
 fn every_command_is_in_every_script() {
-    let help = Home::new().run(&["help"]).ended(0).out;
+    let help = Nest::new().run(&["help"]).exits(0).stdout;
     let words = help
         .lines()
         .filter_map(|line| line.strip_prefix("  "))
@@ -36,9 +36,9 @@ fn every_command_is_in_every_script() {
             assert!(script.contains(word), "{shell} lacks {word}");
         }
     }
-    let home = Home::new();
-    home.run(&["completions", "zhs"]).ended(2).says(&["did you mean `zsh`?"]);
-    home.run(&["completions"]).ended(2).says(&["bash, zsh, fish or powershell"]);
+    let nest = Nest::new();
+    nest.run(&["completions", "zhs"]).exits(2).says("did you mean `zsh`?");
+    nest.run(&["completions"]).exits(2).says("bash, zsh, fish or powershell");
 }
 
 /// What bash offers at the end of a line.
@@ -73,17 +73,17 @@ fn bash_offers_what_fits() {
 
 #[test]
 fn the_other_shells_take_their_scripts() {
-    let home = Home::new();
-    let zsh = home.write("_aether", &script("zsh"), 0o600);
+    let nest = Nest::new();
+    let zsh = nest.write("_aether", &script("zsh"), 0o600);
     let loaded = format!(
         "autoload -Uz compinit; compinit -u -d {}/dump; source {}; whence -w _aether",
-        home.path("work").display(),
+        nest.workspace().display(),
         zsh.display()
     );
     if let Some(out) = shell("zsh", &["-f", "-c", &loaded]) {
         assert_eq!(out, "_aether: function\n");
     }
-    let fish = home.write("aether.fish", &script("fish"), 0o600);
+    let fish = nest.write("aether.fish", &script("fish"), 0o600);
     for (line, wanted) in [
         ("aether conf", "config\t"),
         ("aether config ex", "explain\t"),

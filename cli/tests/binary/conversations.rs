@@ -9,7 +9,7 @@ use aether_testkit::script::{Item, Place, Script, Transport, Turn, When};
 use aether_testkit::server::{Recorded, Server};
 use serde_json::Value;
 
-use crate::nest::{Nest, asking, asking_with, names_in, results, until};
+use crate::ground::{BINARY, Nest, QUICK, asking, asking_with, names_in, results, until};
 use crate::person::Person;
 
 fn server(script: Script) -> Server {
@@ -228,8 +228,7 @@ fn a_full_disk_leaves_no_half_line() {
         place.display(),
         kept.display()
     );
-    let words =
-        ["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_aether"), "chat"];
+    let words = ["--user", "--map-root-user", "--mount", "sh", "-c", &script, "sh", BINARY, "chat"];
     let ended = nest.through("unshare", &words).input("one\ntwo\nthree\n").run();
     if ended.status.code() != Some(0) && ended.stdout.is_empty() {
         eprintln!("no small disks on this system: this test shows nothing here");
@@ -265,7 +264,7 @@ fn a_long_conversation_is_summarised_and_goes_on_from_there() {
         .turn(Turn::text("SUMMARY-OF-ALL").when(about("Summarise everything above")).always())
         .turn(Turn::text("noted").always());
     let server = server(script);
-    let nest = asking_with(&server, "[model_options]\nwindow_tokens = 5000\n");
+    let nest = asking_with(&server, &format!("{QUICK}[model_options]\nwindow_tokens = 5000\n"));
     let message = |word: &str| format!("{word} {}\n", "text ".repeat(1_000));
     let input = message("alpha") + &message("beta") + &message("gamma") + "delta\n";
     nest.aether(&["chat"]).input(input).run().exits(0);

@@ -9,8 +9,9 @@ use aether_testkit::script::Script;
 use aether_testkit::server::Server;
 use serde_json::Value;
 
-use crate::home::{Home, Person};
-use crate::model::home_with;
+use crate::ground::Nest;
+use crate::model::nest_with;
+use crate::person::Person;
 
 const SECRET: &str = "sk-planted-77aa51d0c3";
 
@@ -24,11 +25,11 @@ fn check(report: &Value, name: &str, status: &str) -> Value {
 
 #[test]
 fn a_fresh_machine_is_sound_and_stays_untouched() {
-    let home = Home::new();
-    let ran = home.run(&["doctor"]).ended(0);
-    assert!(ran.out.ends_with("nothing is broken\n"), "{}", ran.out);
-    assert_eq!(home.files(), []);
-    let report = home.run(&["doctor", "--json"]).ended(0).json();
+    let nest = Nest::new();
+    let ran = nest.run(&["doctor"]).exits(0);
+    assert!(ran.stdout.ends_with("nothing is broken\n"), "{}", ran.stdout);
+    assert_eq!(nest.files(), []);
+    let report = nest.run(&["doctor", "--json"]).exits(0).json();
     assert_eq!(report["broken"], 0);
     check(&report, "providers", "skipped");
     check(&report, "free space", "ok");
@@ -36,19 +37,19 @@ fn a_fresh_machine_is_sound_and_stays_untouched() {
     check(&report, "clock", "ok");
     let version = check(&report, "version", "ok");
     assert!(version["found"].as_str().unwrap().contains("providers"), "{version}");
-    let report = home.run(&["doctor", "--network", "--json"]).ended(0).json();
+    let report = nest.run(&["doctor", "--network", "--json"]).exits(0).json();
     assert!(report["checks"].as_array().unwrap().iter().any(|check| check["name"] == "local servers"), "{report:#}");
 }
 
 #[test]
 fn what_is_wrong_with_files_has_a_remedy() {
-    let home = Home::new();
-    home.write_config("modle = 1\n[limits]\nwall_ms = \"x\"\n");
-    home.write(".local/share/aether/keys/groq", SECRET, 0o644);
-    for (path, mode) in [(home.config_file(), 0o666), (home.path(".local/share/aether"), 0o755)] {
+    let nest = Nest::new();
+    nest.configure("modle = 1\n[limits]\nwall_ms = \"x\"\n");
+    nest.write(".local/share/aether/keys/groq", SECRET, 0o644);
+    for (path, mode) in [(nest.config_file(), 0o666), (nest.path(".local/share/aether"), 0o755)] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    let ran = home.run(&["doctor", "--json"]).ended(1).hides(SECRET);
+    let ran = nest.run(&["doctor", "--json"]).exits(1).hides(SECRET);
     let report = ran.json();
     let wrong = check(&report, "configuration", "broken");
     assert!(wrong["found"].as_str().unwrap().contains(":1: unknown key `modle`"), "{wrong}");
@@ -60,13 +61,13 @@ fn what_is_wrong_with_files_has_a_remedy() {
     let key = check(&report, "key groq", "broken");
     assert!(key["found"].as_str().unwrap().contains("chmod 600"), "{key}");
     check(&report, "data", "ok");
-    let text = home.run(&["doctor"]).ended(1).hides(SECRET).out;
+    let text = nest.run(&["doctor"]).exits(1).hides(SECRET).stdout;
     assert!(text.contains("-> chmod 600 ") && text.ends_with("4 things are broken\n"), "{text}");
-    assert!(!home.path(".local/share/aether/.doctor").exists());
+    assert!(!nest.path(".local/share/aether/.doctor").exists());
 
-    let home = Home::new();
-    home.write(".local", "a file", 0o600);
-    let report = home.run(&["doctor", "--json", "--workspace", "nowhere"]).ended(1).json();
+    let nest = Nest::new();
+    nest.write(".local", "a file", 0o600);
+    let report = nest.run(&["doctor", "--json", "--workspace", "nowhere"]).exits(1).json();
     check(&report, "data", "broken");
     let workspace = check(&report, "workspace", "broken");
     assert!(workspace["found"].as_str().unwrap().contains("`nowhere`"), "{workspace}");
@@ -75,27 +76,27 @@ fn what_is_wrong_with_files_has_a_remedy() {
 #[test]
 fn a_provider_is_walked_to_as_far_as_the_way_leads() {
     let server = Server::start(Script::new().key(SECRET).model("tiny-1").model("large-2")).unwrap();
-    let home = home_with("openai_chat", &format!("{}/v1", server.base_url()));
-    let report = home.run(&["doctor", "--json"]).ended(0).hides(SECRET).json();
+    let nest = nest_with("openai_chat", &format!("{}/v1", server.base_url()));
+    let report = nest.run(&["doctor", "--json"]).exits(0).hides(SECRET).json();
     assert_eq!(check(&report, "mine key", "ok")["found"], "found by env:MINE");
     let way = check(&report, "mine network", "ok");
     assert!(way["found"].as_str().unwrap().contains("127.0.0.1 found in") && way["ms"].is_u64(), "{way}");
     assert_eq!(check(&report, "mine answer", "ok")["found"], "2 models");
 
     let other = Server::start(Script::new().key("another")).unwrap();
-    let home = home_with("openai_chat", &format!("{}/v1", other.base_url()));
-    let report = home.run(&["doctor", "--json"]).ended(1).hides(SECRET).json();
+    let nest = nest_with("openai_chat", &format!("{}/v1", other.base_url()));
+    let report = nest.run(&["doctor", "--json"]).exits(1).hides(SECRET).json();
     let answer = check(&report, "mine answer", "broken");
     assert!(answer["found"].as_str().unwrap().contains("did not accept the key"), "{answer}");
     assert!(answer["remedy"].as_str().unwrap().contains("aether onboard --provider mine"), "{answer}");
 
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let home = home_with("anthropic", &format!("http://127.0.0.1:{port}"));
-    let report = home.run(&["doctor", "--json"]).ended(1).json();
+    let nest = nest_with("anthropic", &format!("http://127.0.0.1:{port}"));
+    let report = nest.run(&["doctor", "--json"]).exits(1).json();
     assert!(check(&report, "mine network", "broken")["found"].as_str().unwrap().contains("refused"));
-    let home = Home::new();
-    home.write_config("model = \"anthropic/claude-sonnet-5-5\"\n");
-    let report = home.run(&["doctor", "--json"]).ended(1).json();
+    let nest = Nest::new();
+    nest.configure("model = \"anthropic/claude-sonnet-5-5\"\n");
+    let report = nest.run(&["doctor", "--json"]).exits(1).json();
     let key = check(&report, "anthropic key", "broken");
     assert!(key["found"].as_str().unwrap().contains("ANTHROPIC_API_KEY"), "{key}");
 }
@@ -121,8 +122,8 @@ fn with_date(date: &'static str) -> String {
 
 #[test]
 fn a_clock_that_is_wrong_is_noticed() {
-    let home = home_with("openai_chat", &with_date("Sun, 06 Nov 1994 08:49:37 GMT"));
-    let report = home.run(&["doctor", "--json"]).ended(1).json();
+    let nest = nest_with("openai_chat", &with_date("Sun, 06 Nov 1994 08:49:37 GMT"));
+    let report = nest.run(&["doctor", "--json"]).exits(1).json();
     let clock = check(&report, "clock", "broken");
     assert!(clock["found"].as_str().unwrap().ends_with(" s ahead of the provider's"), "{clock}");
     assert!(clock["remedy"].as_str().unwrap().contains("set it"), "{clock}");
@@ -130,13 +131,13 @@ fn a_clock_that_is_wrong_is_noticed() {
 
 #[test]
 fn proxies_and_certificates_are_looked_at() {
-    let home = Home::new().with("HTTPS_PROXY", &format!("http://me:{SECRET}@127.0.0.1:9"));
-    let file = home.write("ca.pem", "no certificate", 0o644);
-    home.write_config(&format!(
+    let nest = Nest::new().env("HTTPS_PROXY", &format!("http://me:{SECRET}@127.0.0.1:9"));
+    let file = nest.write("ca.pem", "no certificate", 0o644);
+    nest.configure(&format!(
         "[network]\nca_file = \"{}\"\n[providers.mine]\nkind = \"openai_chat\"\nbase_url = \"https://provider.invalid/v1\"\n",
         file.display()
     ));
-    let report = home.run(&["doctor", "--json"]).ended(1).hides(SECRET).json();
+    let report = nest.run(&["doctor", "--json"]).exits(1).hides(SECRET).json();
     let certificates = check(&report, "certificates", "broken");
     assert!(certificates["found"].as_str().unwrap().ends_with("holds no certificate"), "{certificates}");
     let way = check(&report, "mine network", "ok");
@@ -146,10 +147,10 @@ fn proxies_and_certificates_are_looked_at() {
 
 #[test]
 fn a_terminal_is_told_from_a_pipe() {
-    let home = Home::new();
-    let mut person = Person::starts(&home, &["doctor"]);
+    let nest = Nest::new();
+    let mut person = Person::in_colour(&nest, &["doctor"]);
     person.sees("input is a terminal, output is a terminal");
     person.sees("TERM is xterm, colour");
-    assert_eq!(person.ends(), 0);
+    assert_eq!(person.waits(), Some(0));
     assert!(person.all.contains("\u{1b}[32mok"), "{}", person.all);
 }

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
-use crate::nest::{KEY, Nest};
+use crate::ground::{BINARY, Call, Nest, signal};
 
 /// How long anything on the screen may take to come.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -22,18 +23,29 @@ pub(crate) struct Person {
     seen: Receiver<Vec<u8>>,
     /// What was seen since the last look.
     text: String,
+    /// Everything that was ever shown.
+    pub(crate) all: String,
     terminal: File,
     child: Child,
 }
 
 impl Person {
-    /// Starts the program on a terminal of 100 columns.
+    /// Starts the program on a terminal that shows no colours.
     pub(crate) fn at(nest: &Nest, words: &[&str]) -> Person {
         Person::before(nest, "xterm", words)
     }
 
     /// The same, on a terminal of this kind.
     pub(crate) fn before(nest: &Nest, kind: &str, words: &[&str]) -> Person {
+        Person::looking_at(in_session(nest, words).env("TERM", kind).env("NO_COLOR", "1"))
+    }
+
+    /// The same, in colour.
+    pub(crate) fn in_colour(nest: &Nest, words: &[&str]) -> Person {
+        Person::looking_at(in_session(nest, words).env("TERM", "xterm"))
+    }
+
+    fn looking_at(call: Call) -> Person {
         let hand = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
         grantpt(&hand).and_then(|()| unlockpt(&hand)).expect("a terminal");
         let name = ptsname(&hand, Vec::new()).expect("a name").into_string().expect("a name");
@@ -41,17 +53,7 @@ impl Person {
         let terminal = File::from(rustix::fs::open(name, flags, Mode::empty()).expect("its other side"));
         tcsetwinsize(&terminal, Winsize { ws_row: 40, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).expect("a size");
         let side = || OwnedFd::from(terminal.try_clone().expect("a descriptor"));
-        // `setsid` becomes the program, in a session of its own with this terminal.
-        let mut command = Command::new("setsid");
-        command.arg("--ctty").arg(env!("CARGO_BIN_EXE_aether")).args(words);
-        command
-            .env_clear()
-            .env("HOME", nest.home())
-            .env("TEST_PROVIDER_KEY", KEY)
-            .env("TERM", kind)
-            .env("NO_COLOR", "1");
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(nest.workspace());
-        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("the program starts");
+        let child = call.start_on(side);
         let hand = File::from(hand);
         let mut eye = hand.try_clone().expect("a descriptor");
         let (sender, seen) = channel();
@@ -63,7 +65,7 @@ impl Person {
                 }
             }
         });
-        Person { hand, seen, text: String::new(), terminal, child }
+        Person { hand, seen, text: String::new(), all: String::new(), terminal, child }
     }
 
     pub(crate) fn types(&mut self, text: &str) {
@@ -77,7 +79,7 @@ impl Person {
         while !self.text.contains(wanted) {
             match self.seen.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => self.add(&bytes),
-                Err(_) => panic!("`{wanted}` never came; seen: {:?}", self.text),
+                Err(_) => panic!("`{wanted}` never came; seen: {:?}", self.all),
             }
         }
         assert!(!self.text.contains("panicked"), "{:?}", self.text);
@@ -88,31 +90,48 @@ impl Person {
     }
 
     fn add(&mut self, bytes: &[u8]) {
+        let seen = String::from_utf8_lossy(bytes);
+        self.all.push_str(&seen);
         // The terminal adds a return to each line's end, the program's own included.
-        self.text = (std::mem::take(&mut self.text) + &String::from_utf8_lossy(bytes)).replace("\r\r\n", "\r\n");
+        self.text = (std::mem::take(&mut self.text) + &seen).replace("\r\r\n", "\r\n");
     }
 
     /// Everything that comes within a quarter of a second.
     pub(crate) fn looks(&mut self) -> String {
-        while let Ok(bytes) = self.seen.recv_timeout(Duration::from_millis(250)) {
-            self.add(&bytes);
-        }
+        self.listens();
         std::mem::take(&mut self.text)
     }
 
+    fn listens(&mut self) {
+        while let Ok(bytes) = self.seen.recv_timeout(Duration::from_millis(250)) {
+            self.add(&bytes);
+        }
+    }
+
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill");
-        assert!(sent.success(), "{name} to {pid}");
+        signal(&self.child, name);
     }
 
     /// Waits for the program's end; its exit code, and `None` where a signal killed it.
     #[track_caller]
     pub(crate) fn waits(&mut self) -> Option<i32> {
+        self.status().code()
+    }
+
+    /// The same as shells say it: 128 and the signal's number for one that was killed.
+    #[track_caller]
+    pub(crate) fn ends(&mut self) -> i32 {
+        let status = self.status();
+        status.code().or_else(|| status.signal().map(|number| 128 + number)).expect("an end")
+    }
+
+    #[track_caller]
+    fn status(&mut self) -> ExitStatus {
         let end = Instant::now() + LIMIT;
         loop {
             if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
-                return status.code();
+                self.listens();
+                return status;
             }
             assert!(Instant::now() < end, "the program did not end; seen: {:?}", self.looks());
             std::thread::sleep(Duration::from_millis(5));
@@ -124,6 +143,11 @@ impl Person {
         let modes = tcgetattr(&self.terminal).expect("a terminal").local_modes;
         modes.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)
     }
+}
+
+/// `setsid` becomes the program, in a session of its own whose terminal is the one it is started on.
+fn in_session(nest: &Nest, words: &[&str]) -> Call {
+    nest.through("setsid", &[&["--ctty", BINARY], words].concat())
 }
 
 impl Drop for Person {

@@ -32,9 +32,11 @@ const WALL_MS_MAX: u64 = 5_000;
 const WARM_PART: u64 = 4;
 /// See [`WARM_PART`].
 const WARM_SECONDS_MAX: u64 = 600;
-/// How much memory may grow from the end of the warm-up to the end, on the fitted line, in KiB. The number of agents
-/// sways, and the heap with it: this is the sway of a few seconds, and a leak of a byte per agent is past it in a day.
-const GROWTH_KB_MAX: f64 = 512.0;
+/// How much memory may grow from the end of the warm-up to the end, on the fitted line, in KiB: a leak of thirty bytes
+/// for each agent is past it in two minutes, one of a single byte in an hour and a half.
+const GROWTH_KB_MAX: f64 = 1024.0;
+/// The number of agents sways, and the heap with it, so the line is fitted through the least of every so many seconds.
+const FLOOR_SECONDS: u64 = 10;
 
 /// Runs it.
 pub(crate) fn soak(invocation: &Invocation) -> Result<Exit, Trouble> {
@@ -225,12 +227,14 @@ struct Memory {
     warm: Duration,
     last: Duration,
     peak_kb: u64,
+    /// The least since the last point of the line.
+    floor_kb: f64,
     line: Line,
 }
 
 impl Memory {
     fn new(warm: Duration) -> Memory {
-        Memory { warm, last: Duration::ZERO, peak_kb: 0, line: Line::default() }
+        Memory { warm, last: Duration::ZERO, peak_kb: 0, floor_kb: f64::INFINITY, line: Line::default() }
     }
 
     fn sample(&mut self, at: Duration) -> Result<(), Trouble> {
@@ -241,7 +245,11 @@ impl Memory {
         let Resident { now_kb, peak_kb } = resident()?;
         self.peak_kb = peak_kb;
         if at >= self.warm {
-            self.line.add((at - self.warm).as_secs_f64(), now_kb as f64);
+            self.floor_kb = self.floor_kb.min(now_kb as f64);
+            if at.as_secs().is_multiple_of(FLOOR_SECONDS) {
+                self.line.add((at - self.warm).as_secs_f64(), self.floor_kb);
+                self.floor_kb = f64::INFINITY;
+            }
         }
         Ok(())
     }

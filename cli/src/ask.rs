@@ -17,7 +17,6 @@ pub(crate) async fn ask(
     limits: Limits,
     sink: Sink,
 ) -> Result<(), ModelError> {
-    admit(&remote)?;
     let answered = exchange(&client, &remote, request, limits, &sink).await;
     let failed = answered.as_ref().err().map(|error| error.kind).or_else(|| answered.as_ref().ok().copied().flatten());
     if let Ok(mut breaker) = remote.breaker.lock() {
@@ -31,18 +30,32 @@ pub(crate) async fn ask(
     answered.map(|_| ())
 }
 
-fn admit(remote: &Remote) -> Result<(), ModelError> {
+/// Whether this provider may be asked now.
+///
+/// # Errors
+/// It failed several times in a row and is left alone; `another` says whether a model of another provider can be
+/// asked instead. Then nobody has to wait.
+pub(crate) fn admit(remote: &Remote, another: Another) -> Result<(), ModelError> {
     let admitted = remote.breaker.lock().map_or(Ok(()), |mut breaker| breaker.admit());
     admitted.map_err(|left_ms| {
-        let message = format!(
-            "{} failed several times in a row and is left alone for {} s",
-            remote.provider,
-            left_ms.div_ceil(1000)
-        );
+        let seconds = left_ms.div_ceil(1000);
+        let message = format!("{} failed several times in a row and is left alone for {seconds} s", remote.provider);
         let mut error = ModelError::new(ModelErrorKind::Unavailable, message);
-        error.retry_after_ms = Some(left_ms);
+        error.retry_after_ms = Some(match another {
+            Another::StandsBy => u64::MAX,
+            Another::Missing => left_ms,
+        });
         error
     })
+}
+
+/// Whether the chain of models goes on behind this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Another {
+    /// It does.
+    StandsBy,
+    /// This is the last one.
+    Missing,
 }
 
 /// The kind of error that the answer itself ended with, if it did.

@@ -15,7 +15,7 @@ use aether_net::{Client, ClientOptions, HostPatterns, Limits, NetError, Proxy, P
 use aether_tools::{Scope, Tools};
 use tokio::runtime::Handle;
 
-use crate::ask;
+use crate::ask::{self, Another};
 use crate::boot::Boot;
 use crate::chain::{Lane, Local, Way};
 use crate::trouble::Trouble;
@@ -160,6 +160,7 @@ const ANSWER_BYTES_MAX: u64 = 64 << 20;
 
 impl World for House {
     fn ask(&mut self, question: &Question<'_>, model: usize, sink: Sink) -> Boxed<Result<(), ModelError>> {
+        let another = if model + 1 < self.lanes.len() { Another::StandsBy } else { Another::Missing };
         match &mut self.lanes[model].way {
             Way::Local(local) => local.ask(question, sink),
             Way::Offline => {
@@ -171,7 +172,7 @@ impl World for House {
                     Ok(())
                 })
             }
-            Way::Remote(remote) => match remote.codec.request(question) {
+            Way::Remote(remote) => match ask::admit(remote, another).and_then(|()| remote.codec.request(question)) {
                 Ok(request) => Box::pin(ask::ask(self.client.clone(), remote.clone(), request, self.limits, sink)),
                 Err(error) => Box::pin(std::future::ready(Err(error))),
             },

@@ -16,6 +16,7 @@ mod providers;
 mod run;
 mod secrets;
 mod signals;
+mod telemetry;
 mod tools;
 mod web;
 mod wizard;

@@ -355,6 +355,19 @@ fn a_broken_provider_is_left_alone() {
     assert!(ended.took >= Duration::from_millis(700), "{:?}", ended.took);
 }
 
+/// Nobody waits for a provider that is left alone while another one stands by.
+#[test]
+fn behind_a_broken_provider_the_next_one_is_asked_at_once() {
+    let script = Script::new().turn(Turn::failure(500, "down").always());
+    let broken = Server::start(script).expect("a server");
+    let table = "[retry]\nattempts_max = 4\nbackoff_ms_min = 1\nbackoff_ms_max = 20000\nbreaker_failures_max = 2\n\
+                 breaker_rest_ms = 15000\n";
+    let nest = asking_with(&broken, table);
+    let ended = nest.aether(&["run", "--fallback", "builtin/offline", "hello"]).run().exits(0);
+    assert_eq!(broken.requests().len(), 2, "two failures, and it is left alone");
+    assert!(ended.took < Duration::from_secs(8), "{:?}", ended.took);
+}
+
 /// A long context is folded and the question put again, not given up.
 #[test]
 fn a_context_that_is_too_long_is_folded() {

@@ -81,9 +81,20 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
 
 /// A runtime with one thread and, for blocking tools, a few workers that start when they are needed.
 pub(crate) fn runtime() -> Result<Runtime, Trouble> {
+    #[cfg(unix)]
+    raise_descriptors();
     let built =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(16).build();
     built.map_err(|error| Trouble::failed(format!("the event loop cannot start: {error}")))
+}
+
+/// Takes as many descriptors as the system allows this process: each agent that waits for a provider over HTTP/1.1 holds one.
+#[cfg(unix)]
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is refused the limit stays, and who runs into it is told by the client.
+    let _raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Runs the loop until the task that `show` follows is over. The first signal interrupts it, the second ends the process.

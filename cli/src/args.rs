@@ -49,6 +49,15 @@ pub(crate) struct Invocation {
     pub(crate) operands: Vec<String>,
 }
 
+/// Runs untrusted tools in a process of their own, the sidecar; also understood before the command.
+pub(crate) const KERNEL: Flag = Flag {
+    long: "kernel",
+    short: None,
+    value: None,
+    key: None,
+    doc: "Run untrusted tools in a sidecar process, which checks every call for itself",
+};
+
 /// Flags that every command understands.
 pub(crate) const EVERYWHERE: &[Flag] = &[
     Flag { long: "help", short: Some('h'), value: None, key: None, doc: "Say how a command is used" },
@@ -104,6 +113,7 @@ pub(crate) fn read(
     let mut operands: Vec<String> = Vec::new();
     let mut command: Option<&'static Command> = None;
     let mut flags = Vec::new();
+    let mut is_kernel = false;
     while let Some(arg) = parser.next().map_err(Trouble::usage)? {
         let (name, is_long) = match arg {
             Arg::Long(name) => (name.to_owned(), true),
@@ -116,6 +126,10 @@ pub(crate) fn read(
                 continue;
             }
         };
+        if command.is_none() && is_long && name == KERNEL.long {
+            is_kernel = true;
+            continue;
+        }
         let Some(known) = command.or_else(|| early(commands, &name)) else {
             return Err(Trouble::usage(format!(
                 "flag `{}{name}` needs a command before it; `aether help` lists them",
@@ -133,6 +147,9 @@ pub(crate) fn read(
             None => String::new(),
         };
         flags.push((flag, value));
+    }
+    if let Some(known) = command.filter(|_| is_kernel) {
+        flags.push((flag(known, KERNEL.long, true)?, String::new()));
     }
     finish(commands, command, operands, flags)
 }

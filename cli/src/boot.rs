@@ -9,6 +9,7 @@ use aether_settings::SettingsError;
 use aether_settings::keys::TABLES;
 
 use crate::args::Invocation;
+use crate::audit::Audit;
 use crate::trouble::Trouble;
 
 /// Variables of ours that are no configuration keys.
@@ -24,6 +25,7 @@ pub(crate) struct Boot {
     pub(crate) config_file: PathBuf,
     /// What the person should know but need not act on.
     pub(crate) notices: Vec<String>,
+    audit: Audit,
 }
 
 /// Where the configuration is; nothing of it was read yet.
@@ -98,7 +100,13 @@ impl Boot {
             }
         }
         let notices = unknown.iter().map(ToString::to_string).collect();
-        Ok((Boot { config, directories, config_file, notices }, faults))
+        let audit = Audit::new(&directories.data);
+        Ok((Boot { config, directories, config_file, notices, audit }, faults))
+    }
+
+    /// The audit log, the same one for everybody.
+    pub(crate) fn audit(&self) -> Audit {
+        self.audit.clone()
     }
 
     /// A number that has a default in the tables.
@@ -119,6 +127,7 @@ impl From<&SettingsError> for Fault {
         let (line, column) = match error {
             SettingsError::Syntax { line, column, .. } => (Some(*line), Some(*column)),
             SettingsError::UnknownKey { source: Source::File { line, .. }, .. }
+            | SettingsError::Moved { source: Source::File { line, .. }, .. }
             | SettingsError::WrongValue { source: Source::File { line, .. }, .. } => (Some(*line), None),
             _ => (None, None),
         };

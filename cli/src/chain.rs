@@ -10,6 +10,7 @@ use aether_core::model::{Codec, ModelError, Question};
 use aether_core::spec::ModelChoice;
 use aether_driver::{Boxed, Breaker, BreakerLimits, Sink};
 use aether_net::Url;
+use aether_offline::{SCRIPT_BYTES_MAX, SCRIPT_CODEC, SCRIPT_NAME, Script};
 use aether_provider::presets::KeyNeed;
 use aether_provider::{Preset, preset, presets};
 use aether_session::private;
@@ -36,6 +37,8 @@ pub(crate) struct Lane {
 pub(crate) enum Way {
     /// It is built in.
     Offline,
+    /// It plays a file of turns.
+    Script(Box<Script>),
     /// Over HTTP.
     Remote(Arc<Remote>),
     /// By another part of this program.
@@ -111,6 +114,9 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
         };
         return Ok(Lane { choice, title: title.to_owned(), way: Way::Offline });
     }
+    if title == SCRIPT_NAME {
+        return script(config);
+    }
     let (provider, model) = split(title);
     let known = preset(provider);
     let remote = remote(config, provider, known)?;
@@ -120,6 +126,23 @@ pub(crate) fn lane(config: &Config, title: &str) -> Result<Lane, Trouble> {
         ))
     })?;
     Ok(lane_of(config, remote, model))
+}
+
+/// The model that plays the file of turns which the configuration names.
+fn script(config: &Config) -> Result<Lane, Trouble> {
+    let path = config
+        .text("script")
+        .filter(|path| !path.is_empty())
+        .ok_or_else(|| Trouble::usage(format!("{SCRIPT_NAME} plays a file of turns; name it with `--script FILE`")))?;
+    let text = private::read_text(Path::new(path), SCRIPT_BYTES_MAX as u64).map_err(Trouble::usage)?;
+    let script = Script::parse(&text).map_err(|why| Trouble::usage(format!("{path}: {why}")))?;
+    let choice = ModelChoice {
+        name: "script".into(),
+        codec: SCRIPT_CODEC,
+        window_tokens: WINDOW_TOKENS,
+        price: Price::default(),
+    };
+    Ok(Lane { choice, title: SCRIPT_NAME.to_owned(), way: Way::Script(Box::new(script)) })
 }
 
 /// A model of a provider that is ready to be asked.

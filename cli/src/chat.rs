@@ -50,7 +50,15 @@ pub(crate) const FLAGS: &[Flag] = &[
 ];
 
 /// Names of the codecs that a session's turns may carry.
-const CODECS: &[&str] = &["anthropic", "gemini", "ollama", "openai_chat", "openai_responses", aether_offline::CODEC];
+const CODECS: &[&str] = &[
+    "anthropic",
+    "gemini",
+    "ollama",
+    "openai_chat",
+    "openai_responses",
+    aether_offline::CODEC,
+    aether_offline::SCRIPT_CODEC,
+];
 
 /// The most messages that wait for their turn.
 const WAITING_MAX: usize = 16;
@@ -65,6 +73,7 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
             operands: invocation.operands.clone(),
         };
         let mut chat = Chat::open(invocation)?;
+        chat.driver.world().secure().start().await?;
         let ended = chat.converse().await;
         chat.close().await;
         ended
@@ -415,15 +424,17 @@ impl Chat {
 
     /// Ends what is still under way.
     async fn close(self) {
-        let Chat { ear, voice, journal, driver, mut signals, .. } = self;
+        let Chat { ear, voice, journal, mut driver, mut signals, .. } = self;
         if let (Some(id), true) = (journal.id(), ear.is_live()) {
             voice.aside(&format!("aether chat --resume {id}"));
         }
         drop(ear);
+        let secure = driver.world().secure();
         tokio::select! {
             _ = signals.next() => {}
             _ = driver.shutdown(SHUTDOWN_MS_MAX, |_, _| {}) => {}
         }
+        secure.stop().await;
     }
 }
 

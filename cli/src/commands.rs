@@ -1,7 +1,9 @@
 //! Every command, as data.
 
 use crate::args::Command;
-use crate::{bench, chat, completions, config, doctor, help, model, onboard, run, setup, tools, trace};
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+use crate::sandbox;
+use crate::{audit, bench, chat, completions, config, doctor, help, model, onboard, policy, run, setup, tools, trace};
 
 /// All commands, in the order of help.
 pub(crate) const COMMANDS: &[Command] = &[
@@ -38,12 +40,21 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     Command {
         name: "tool show",
-        operands: "NAME",
+        operands: "NAME | FILE",
         operands_max: 1,
-        summary: "Show what a tool declares and may do",
+        summary: "Show what a tool declares, what it is granted, and what is left",
         flags: &[tools::FLAGS],
         examples: &["tool show http_fetch"],
         run: tools::show,
+    },
+    Command {
+        name: "tool check",
+        operands: "FILE",
+        operands_max: 1,
+        summary: "Report everything that is wrong with a manifest, or what it means",
+        flags: &[tools::FLAGS],
+        examples: &["tool check manifest.toml", "tool check manifest.toml --json"],
+        run: tools::check,
     },
     Command {
         name: "tool run",
@@ -54,6 +65,26 @@ pub(crate) const COMMANDS: &[Command] = &[
         examples: &["tool run calculate '{\"expression\": \"17% * 2340\"}'"],
         run: tools::run,
     },
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    Command {
+        name: "sandbox run",
+        operands: "-- PROGRAM [ARGUMENT…]",
+        operands_max: usize::MAX,
+        summary: "Run a program in a jail",
+        flags: &[sandbox::FLAGS],
+        examples: &["sandbox run -- make test", "sandbox run --manifest tool.toml -- ./fetch.sh https://example.com"],
+        run: sandbox::run,
+    },
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    Command {
+        name: "sandbox explain",
+        operands: "[-- PROGRAM [ARGUMENT…]]",
+        operands_max: usize::MAX,
+        summary: "Say what a manifest turns into: mounts, rights, limits",
+        flags: &[sandbox::FLAGS],
+        examples: &["sandbox explain", "sandbox explain --manifest tool.toml -- ./fetch.sh"],
+        run: sandbox::explain,
+    },
     Command {
         name: "trace",
         operands: "[ID | last]",
@@ -62,6 +93,42 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[trace::FLAGS],
         examples: &["trace", "trace --list", "trace last --html trace.html"],
         run: trace::run,
+    },
+    Command {
+        name: "audit show",
+        operands: "",
+        operands_max: 0,
+        summary: "Show what was decided about authority",
+        flags: &[audit::SHOW_FLAGS],
+        examples: &["audit show", "audit show --last 20 --kind deny", "audit show --task t0.0 --json"],
+        run: audit::show,
+    },
+    Command {
+        name: "audit verify",
+        operands: "",
+        operands_max: 0,
+        summary: "Check that no line of the audit log was changed, added or taken away",
+        flags: &[audit::VERIFY_FLAGS],
+        examples: &["audit verify", "audit verify --file audit.jsonl --json"],
+        run: audit::verify_log,
+    },
+    Command {
+        name: "audit export",
+        operands: "",
+        operands_max: 0,
+        summary: "Write the audit log as one signed file that can be checked anywhere",
+        flags: &[audit::EXPORT_FLAGS],
+        examples: &["audit export --output audit.jsonl"],
+        run: audit::export,
+    },
+    Command {
+        name: "audit archive",
+        operands: "",
+        operands_max: 0,
+        summary: "Set the audit log aside, whole or damaged, and begin a new one that names it",
+        flags: &[],
+        examples: &["audit archive"],
+        run: audit::archive,
     },
     Command {
         name: "bench start",
@@ -193,6 +260,63 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[config::FLAGS],
         examples: &["config check", "config check --config other.toml"],
         run: config::check,
+    },
+    Command {
+        name: "policy show",
+        operands: "",
+        operands_max: 0,
+        summary: "Show who may do what, and which line says so",
+        flags: &[policy::FLAGS],
+        examples: &["policy show", "policy show --json"],
+        run: policy::show,
+    },
+    Command {
+        name: "policy explain",
+        operands: "NAME [JSON]",
+        operands_max: 2,
+        summary: "Say what would be decided about one call, and why",
+        flags: &[policy::FLAGS, policy::EXPLAIN_FLAGS],
+        examples: &[
+            "policy explain write_file '{\"path\": \"x\", \"content\": \"\"}'",
+            "policy explain http_fetch '{\"url\": \"https://example.com\"}' --as schedule",
+        ],
+        run: policy::explain,
+    },
+    Command {
+        name: "policy set",
+        operands: "ASKER.ACT DECISION",
+        operands_max: 2,
+        summary: "Let a cell of the policy say allow, ask, deny or default, and sign it",
+        flags: &[],
+        examples: &["policy set terminal.write allow", "policy set schedule.network_read deny"],
+        run: policy::set,
+    },
+    Command {
+        name: "policy edit",
+        operands: "",
+        operands_max: 0,
+        summary: "Edit the policy file and sign it, and keep the old one while there are mistakes",
+        flags: &[],
+        examples: &["policy edit"],
+        run: policy::edit,
+    },
+    Command {
+        name: "policy sign",
+        operands: "",
+        operands_max: 0,
+        summary: "Show what was changed by hand in the policy file, and sign it",
+        flags: &[policy::SIGN_FLAGS],
+        examples: &["policy sign", "policy sign --yes"],
+        run: policy::sign,
+    },
+    Command {
+        name: "policy check",
+        operands: "",
+        operands_max: 0,
+        summary: "Report everything that is wrong with the policy file",
+        flags: &[policy::FLAGS],
+        examples: &["policy check"],
+        run: policy::check,
     },
     Command {
         name: "doctor",

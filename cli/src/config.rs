@@ -17,7 +17,7 @@ use crate::house;
 use crate::show::{self, eprint};
 use crate::trouble::{Exit, Trouble};
 
-pub(crate) use editor::edit;
+pub(crate) use editor::{Editing, edit, edit_file};
 pub(crate) use explain::explain;
 
 /// Flags of the commands that report.
@@ -214,6 +214,9 @@ fn unknown(config: &Config, name: &str) -> Trouble {
         Some(SettingsError::UnknownKey { nearest: Some(near), .. }) => {
             Trouble::usage(format!("unknown key `{key}`; did you mean `{near}`?"))
         }
+        Some(SettingsError::Moved { .. }) => Trouble::usage(format!(
+            "`{key}` is no configuration: policy is a signed file of its own; `aether policy show` shows it, `aether policy set ASKER.ACT DECISION` changes it"
+        )),
         Some(SettingsError::WrongValue { .. }) => {
             Trouble::usage(format!("`{key}` is a table of keys; `aether config explain {key}` lists those in it"))
         }

@@ -17,6 +17,7 @@ pub(crate) const FEATURES: &[(&str, bool)] = &[
     ("providers", true),
     ("tools", true),
     ("offline-model", true),
+    ("sandbox", cfg!(all(feature = "sandbox", target_os = "linux"))),
     ("otlp", cfg!(feature = "otlp")),
 ];
 

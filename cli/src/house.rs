@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aether_core::facts::{Answer, ApprovalRequest};
-use aether_core::model::{ModelError, Question};
+use aether_core::model::{ModelError, ModelEvent, Question};
 use aether_core::tool::{Acts, Authorized, Fetch, Fetched, HandsError, Output};
 use aether_core::transcript::ToolOutcome;
 use aether_core::words::TaskId;
 use aether_driver::{Boxed, Job, Sink, Stop, World};
 use aether_hands::{Fetcher, Grip, Reach, Roots};
+use aether_manifest::PolicyFile;
 use aether_net::{Client, ClientOptions, HostPatterns, Limits, NetError, Proxy, ProxyServer, Url};
 use aether_tools::{Scope, Tools};
 use tokio::runtime::Handle;
 
 use crate::ask::{self, Another};
+use crate::audit::Audit;
 use crate::boot::Boot;
 use crate::chain::{Lane, Local, Way};
+use crate::policy::Guard;
+use crate::secure::{Mode, Secure};
 use crate::trouble::Trouble;
 
 /// Asks the person before a call runs.
@@ -33,6 +37,9 @@ pub(crate) struct House {
     limits: Limits,
     tools: Arc<Tools>,
     roots: Arc<Roots>,
+    guard: Arc<Guard>,
+    audit: Audit,
+    secure: Arc<Secure>,
     person: Box<dyn Person>,
 }
 
@@ -42,16 +49,22 @@ impl House {
         boot: &Boot,
         lanes: Vec<Lane>,
         workspace: &Path,
-        person: Box<dyn Person>,
+        policy: &PolicyFile,
+        way: (Mode, Box<dyn Person>),
     ) -> Result<House, Trouble> {
+        let (mode, person) = way;
+        let secure = Arc::new(Secure::open(boot, workspace, policy, mode)?);
         let roots = Roots::open(&[("$workspace", workspace)])
             .map_err(|error| Trouble::usage(format!("workspace {error}; name another with --workspace DIR")))?;
         Ok(House {
             lanes,
             client: client(boot)?,
             limits: limits(boot),
-            tools: Arc::new(tools(workspace)),
+            tools: Arc::new(tools(workspace, &secure)),
             roots: Arc::new(roots),
+            guard: Arc::new(Guard::new(policy, &boot.directories, workspace)),
+            audit: boot.audit(),
+            secure,
             person,
         })
     }
@@ -73,9 +86,46 @@ impl House {
         }
     }
 
-    /// Does one authorised call, here and now.
-    pub(crate) fn job(&self, authorized: Authorized, stop: Stop) -> impl FnOnce() -> Output + Send + 'static {
-        let (tools, roots) = (self.tools.clone(), self.roots.clone());
+    /// Whether the secure runtime runs this call: that of every tool which is not built in, known or not.
+    pub(crate) fn is_elsewhere(&self, authorized: &Authorized) -> bool {
+        self.tools.tool(&authorized.call().name).is_none()
+    }
+
+    /// Has the secure runtime do one authorised call, once it is in the audit log. Dropping the future kills it.
+    pub(crate) fn secured(&self, task: Option<TaskId>, authorized: Authorized) -> Boxed<Output> {
+        let (guard, audit, secure) = (self.guard.clone(), self.audit.clone(), self.secure.clone());
+        Box::pin(async move {
+            // The line is on the disk before the call runs; what waits for a disk waits on a worker thread.
+            let admitted = tokio::task::spawn_blocking(move || match admission(&guard, &audit, task, &authorized) {
+                Ok(()) => Ok(authorized),
+                Err(why) => Err(failed(&authorized, why)),
+            });
+            match admitted.await {
+                Ok(Ok(authorized)) => secure.run(task, authorized).await,
+                Ok(Err(refused)) => refused,
+                Err(error) => Output {
+                    outcome: ToolOutcome::Failed,
+                    text: format!("not run: {error}").into(),
+                    label: aether_core::label::Label::default(),
+                },
+            }
+        })
+    }
+
+    /// The secure runtime.
+    pub(crate) fn secure(&self) -> Arc<Secure> {
+        self.secure.clone()
+    }
+
+    /// Does one authorised call, here and now, once it is in the audit log. A call that the person typed has no task.
+    pub(crate) fn job(
+        &self,
+        task: Option<TaskId>,
+        authorized: Authorized,
+        stop: Stop,
+    ) -> impl FnOnce() -> Output + Send + 'static {
+        let (tools, roots, guard) = (self.tools.clone(), self.roots.clone(), self.guard.clone());
+        let audit = self.audit.clone();
         // Without a runtime there is no network; then the tools that need one say so.
         let fetcher = Handle::try_current().ok().map(|handle| PublicFetcher {
             client: self.client.clone(),
@@ -83,6 +133,9 @@ impl House {
             stop: stop.clone(),
         });
         move || {
+            if let Err(why) = admission(&guard, &audit, task, &authorized) {
+                return failed(&authorized, why);
+            }
             let limits = authorized.limits();
             let flag = stop.flag();
             let mut grip = Grip::new(Reach {
@@ -101,14 +154,29 @@ impl House {
     }
 }
 
+/// What holds for every call right before it runs: this program's own files stay its own, and the audit log has the call.
+fn admission(guard: &Guard, audit: &Audit, task: Option<TaskId>, authorized: &Authorized) -> Result<(), String> {
+    if let Some(why) = guard.refusal(authorized) {
+        let written = audit.refuse(task, &authorized.call().name, &why);
+        return Err(written.err().map_or(why.clone(), |lost| format!("{why} ({lost})")));
+    }
+    audit.admit(task, authorized)
+}
+
 /// What a run gives that did not do what was asked.
 fn failed(authorized: &Authorized, why: String) -> Output {
     Output { outcome: ToolOutcome::Failed, text: why.into(), label: authorized.needs().label }
 }
 
-/// The built-in tools, for one workspace.
-pub(crate) fn tools(workspace: &Path) -> Tools {
-    Tools::builtin(&Scope::workspace(&workspace.to_string_lossy()))
+/// Every tool that a task of this workspace is offered.
+pub(crate) fn offered(boot: &Boot, workspace: &Path, policy: &PolicyFile) -> Result<Tools, Trouble> {
+    Ok(tools(workspace, &Secure::open(boot, workspace, policy, Mode::Pico)?))
+}
+
+/// The built-in tools for one workspace, and those that the secure runtime runs.
+pub(crate) fn tools(workspace: &Path, secure: &Secure) -> Tools {
+    let builtin = Tools::builtin(&Scope::workspace(&workspace.to_string_lossy()));
+    secure.tools().into_iter().fold(builtin, Tools::with_elsewhere)
 }
 
 /// The proxies that the configuration, else the environment names.
@@ -163,15 +231,8 @@ impl World for House {
         let another = if model + 1 < self.lanes.len() { Another::StandsBy } else { Another::Missing };
         match &mut self.lanes[model].way {
             Way::Local(local) => local.ask(question, sink),
-            Way::Offline => {
-                let events = aether_offline::answer(question);
-                Box::pin(async move {
-                    for event in events {
-                        sink.send(vec![event]).await;
-                    }
-                    Ok(())
-                })
-            }
+            Way::Offline => one_by_one(aether_offline::answer(question), sink),
+            Way::Script(script) => one_by_one(script.answer(question), sink),
             Way::Remote(remote) => match ask::admit(remote, another).and_then(|()| remote.codec.request(question)) {
                 Ok(request) => Box::pin(ask::ask(self.client.clone(), remote.clone(), request, self.limits, sink)),
                 Err(error) => Box::pin(std::future::ready(Err(error))),
@@ -179,15 +240,28 @@ impl World for House {
         }
     }
 
-    fn run(&mut self, _task: TaskId, authorized: Authorized, stop: Stop) -> Job {
+    fn run(&mut self, task: TaskId, authorized: Authorized, stop: Stop) -> Job {
+        if self.is_elsewhere(&authorized) {
+            return Job::Future(self.secured(Some(task), authorized));
+        }
         let touches_nothing = authorized.needs().acts == Acts::NONE;
-        let job = self.job(authorized, stop);
+        let job = self.job(Some(task), authorized, stop);
         if touches_nothing { Job::Done(job()) } else { Job::Blocking(Box::new(job)) }
     }
 
     fn approve(&mut self, task: TaskId, request: ApprovalRequest) -> Boxed<Answer> {
         self.person.approve(task, request)
     }
+}
+
+/// Hands on what a built-in model answers.
+fn one_by_one(events: Vec<ModelEvent>, sink: Sink) -> Boxed<Result<(), ModelError>> {
+    Box::pin(async move {
+        for event in events {
+            sink.send(vec![event]).await;
+        }
+        Ok(())
+    })
 }
 
 /// The network as tools see it: public addresses only, each resolved once and pinned.

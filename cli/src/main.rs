@@ -4,6 +4,7 @@
 mod approval;
 mod args;
 mod ask;
+mod audit;
 mod bench;
 mod boot;
 mod chain;
@@ -16,9 +17,13 @@ mod help;
 mod house;
 mod model;
 mod onboard;
+mod policy;
 mod probe;
 mod prompt;
 mod run;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod sandbox;
+mod secure;
 mod setup;
 mod show;
 mod telemetry;
@@ -34,6 +39,9 @@ use std::process::ExitCode;
 static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
+    if let Some(ended) = secure::hidden(std::env::args_os().nth(1).as_deref()) {
+        return ended;
+    }
     let words = std::env::args_os().skip(1);
     let ended = args::read(commands::COMMANDS, words).and_then(|invocation| match invocation {
         None => help::welcome(),

@@ -90,6 +90,7 @@ pub(crate) async fn question(
     let mut answer = Answer::new();
     match &lane.way {
         Way::Offline => answer.take(aether_offline::answer(&question)),
+        Way::Script(script) => answer.take(script.answer(&question)),
         Way::Remote(remote) => {
             let request = remote.codec.request(&question)?;
             read(client, remote, request, limits, &mut answer).await?;

@@ -63,12 +63,15 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
     let mut show = Show::new(&boot, invocation, &setup.models)?;
     let spec = setup.spec(Vec::new(), message);
     let runtime = runtime()?;
+    let secure = setup.house.secure();
     let outcome = runtime.block_on(async {
+        secure.start().await?;
         let mut driver = Driver::new(Capacity { tasks_max: 64, tenant_tasks_max: 64 }, setup.house);
         let root = driver.spawn(spec).map_err(Trouble::failed)?;
         show.begin(root);
         let outcome = drive(&mut driver, &mut show).await;
         end(driver, &show).await?;
+        secure.stop().await;
         show.export(&boot).await;
         outcome
     });

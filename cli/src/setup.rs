@@ -12,16 +12,26 @@ use aether_core::spec::{Frame, Message, Retry, Spec};
 use aether_core::tool::{Act, Acts, Grant, Limits, Toolbox};
 use aether_core::transcript::Entry;
 
-use crate::args::{Flag, Invocation};
+use crate::args::{Flag, Invocation, KERNEL};
 use crate::boot::Boot;
 use crate::chain;
 use crate::house::{House, Person};
+use crate::policy;
 use crate::prompt;
+use crate::secure::{self, Mode};
 use crate::trouble::Trouble;
 
 /// Flags of every command that runs tasks.
 pub(crate) const TASK_FLAGS: &[Flag] = &[
     Flag { long: "model", short: Some('m'), value: Some("PROVIDER/NAME"), key: Some("model"), doc: "The model to ask" },
+    KERNEL,
+    Flag {
+        long: "script",
+        short: None,
+        value: Some("FILE"),
+        key: Some("script"),
+        doc: "The turns that the model builtin/script plays",
+    },
     Flag {
         long: "fallback",
         short: None,
@@ -152,11 +162,14 @@ impl Setup {
         person: Box<dyn Person>,
     ) -> Result<Setup, Trouble> {
         let workspace = workspace(boot)?;
-        let house = House::new(boot, chain::lanes(&boot.config)?, &workspace, person)?;
+        let said = policy::load(&boot.directories)?;
+        let way = (Mode::of(invocation), person);
+        let house = House::new(boot, chain::lanes(&boot.config)?, &workspace, &said, way)?;
         let tools = house.tools();
-        let mut policy = policy(boot);
+        let mut policy = said.table().clone();
         let mut grant = whole_grant();
         apply_flags(invocation, &*tools, &mut policy, &mut grant)?;
+        let grant = policy::bounded(grant, &said, &*tools);
         let models = house.lanes().iter().map(|lane| lane.title.clone()).collect();
         let system = prompt::instructions(boot.config.text("profile").unwrap_or(""), &workspace.to_string_lossy());
         let delivery = if invocation.has("no-stream") { Delivery::Whole } else { Delivery::Streamed };
@@ -197,30 +210,20 @@ pub(crate) fn workspace(boot: &Boot) -> Result<PathBuf, Trouble> {
 
 /// What a task of the person at the terminal may do at most; the policy table asks before most of it.
 pub(crate) fn whole_grant() -> Grant {
-    let workspace: Vec<Place> = Place::parse("$workspace").into_iter().collect();
+    let places = |names: &[&str]| names.iter().filter_map(|name| Place::parse(name).ok()).collect::<Vec<Place>>();
+    let capability = Capability::default()
+        .with_network(Network::Public)
+        .with_read(places(&["$workspace"]))
+        .with_write(places(&["$workspace"]));
+    let builtin = Acts::of(&[Act::ReadWorkspace, Act::Write, Act::NetworkRead]);
+    let limits = Limits { runtime_ms_max: 120_000, ..Limits::BUILTIN };
+    let Some(most) = secure::LIMITS else { return Grant { acts: builtin, capability, tools: None, limits } };
     Grant {
-        acts: Acts::of(&[Act::ReadWorkspace, Act::Write, Act::NetworkRead]),
-        capability: Capability::default()
-            .with_network(Network::Public)
-            .with_read(workspace.clone())
-            .with_write(workspace),
+        acts: builtin.union(Acts::of(&[Act::Execute, Act::NetworkSend])),
+        capability: capability.with_programs(places(secure::PROGRAMS)),
         tools: None,
-        limits: Limits { runtime_ms_max: 120_000, ..Limits::BUILTIN },
+        limits: most,
     }
-}
-
-/// The policy table as configured.
-pub(crate) fn policy(boot: &Boot) -> Policy {
-    let mut policy = Policy::default();
-    for asker in Asker::ALL {
-        for act in Act::ALL {
-            let said = boot.config.text(&format!("policy.{}.{}", asker.name(), act.name()));
-            if let Some(decision) = said.and_then(Decision::named) {
-                policy.set(*act, *asker, decision);
-            }
-        }
-    }
-    policy
 }
 
 fn apply_flags(
@@ -233,11 +236,11 @@ fn apply_flags(
     for word in invocation.values("allow") {
         if let Some(host) = word.strip_prefix("net:") {
             hosts.push(Host::parse(host).map_err(|error| Trouble::usage(format!("--allow net:{error}")))?);
-            policy.set(Act::NetworkRead, Asker::Terminal, Decision::Allow);
+            allow(policy, Act::NetworkRead, word)?;
             continue;
         }
         for act in acts(word).ok_or_else(|| unknown_act("--allow", word, &[]))? {
-            policy.set(act, Asker::Terminal, Decision::Allow);
+            allow(policy, act, word)?;
         }
     }
     if !hosts.is_empty() {
@@ -255,6 +258,17 @@ fn apply_flags(
     if kept.len() < names.len() {
         grant.tools = Some(kept.into_iter().map(Into::into).collect());
     }
+    Ok(())
+}
+
+/// Takes the question away, but never lifts what policy denies: that is signed, and a flag is not.
+fn allow(policy: &mut Policy, act: Act, word: &str) -> Result<(), Trouble> {
+    if policy.decision(act, Asker::Terminal) == Decision::Deny {
+        return Err(Trouble::refused(format!(
+            "--allow {word}: policy denies {act} to the terminal, and no flag lifts that; `aether policy set terminal.{act} ask` does"
+        )));
+    }
+    policy.set(act, Asker::Terminal, Decision::Allow);
     Ok(())
 }
 

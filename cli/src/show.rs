@@ -12,6 +12,7 @@ use aether_terminal::{Neutral, Printer, Stream, Style, neutral};
 use serde_json::{Value, json};
 
 use crate::args::Invocation;
+use crate::audit::Audit;
 use crate::boot::Boot;
 use crate::telemetry::Telemetry;
 use crate::trouble::Trouble;
@@ -36,6 +37,7 @@ pub(crate) struct Show {
     trace: Trace,
     log: Log,
     telemetry: Telemetry,
+    audit: Audit,
     neutral: Neutral,
     /// Whether the last thing on standard output was the end of a line, or nothing.
     is_fresh: bool,
@@ -73,6 +75,8 @@ impl Show {
         }
         let id = TraceId::new(random_bytes());
         let trace = Trace { id, file: trace_file(boot) };
+        let audit = boot.audit();
+        audit.follow(trace.file.as_ref().map(aether_session::Trace::id));
         Ok(Show {
             form,
             style,
@@ -81,6 +85,7 @@ impl Show {
             trace,
             log: log(boot)?,
             telemetry: Telemetry::new(boot)?,
+            audit,
             neutral: Neutral::default(),
             is_fresh: true,
             printer: None,
@@ -144,6 +149,7 @@ impl Show {
             }
             Form::Json => self.json(&ending(outcome)),
         };
+        self.audited(self.audit.flush());
         match shown {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 return Err(Trouble::failed(format!("the answer cannot be written: {error}")));
@@ -179,6 +185,13 @@ impl Show {
                 printer.print(&format!("{text}\n"));
             }
             None => eprint(text),
+        }
+    }
+
+    /// Lines of the audit log that permit nothing are no reason to stop; that they are missing is said.
+    fn audited(&self, written: Result<(), String>) {
+        if let Err(why) = written {
+            self.notice(&format!("the audit log is not complete: {why}"));
         }
     }
 
@@ -222,6 +235,7 @@ impl Show {
             self.notice(&format!("the trace ends here: {error}"));
         }
         self.telemetry.keep(&text);
+        self.audited(self.audit.hear(task, event));
         if self.log.level.is_some_and(|most| level(event) <= most) {
             match &mut self.log.file {
                 Some(file) => file.write_all(format!("{text}\n").as_bytes())?,
@@ -343,7 +357,7 @@ pub(crate) fn unix_ms() -> u64 {
     since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn random_bytes() -> [u8; 16] {
+pub(crate) fn random_bytes() -> [u8; 16] {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let half = || RandomState::new().build_hasher().finish().to_be_bytes();
     let mut bytes = [0; 16];

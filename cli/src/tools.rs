@@ -1,4 +1,6 @@
-//! `aether tool list|show|run`: the tools, what they declare, and one call by hand.
+//! `aether tool list|show|check|run`: the tools, what they declare and what is left of it, and one call by hand.
+
+mod declared;
 
 use std::io::Write as _;
 
@@ -13,13 +15,17 @@ use aether_terminal::neutral;
 use serde_json::{Value, json};
 
 use crate::approval::{AtTerminal, Mode};
-use crate::args::{Flag, Invocation};
+use crate::args::{Flag, Invocation, KERNEL};
 use crate::boot::Boot;
-use crate::house::{self, House};
+use crate::house::{self, House, Person};
+use crate::policy;
 use crate::run::runtime;
-use crate::setup::{policy, whole_grant, workspace};
+use crate::secure;
+use crate::setup::{whole_grant, workspace};
 use crate::show::{eprint, write_out};
 use crate::trouble::{Exit, Trouble};
+
+pub(crate) use declared::{check, show};
 
 /// Flags of the tool commands.
 pub(crate) const FLAGS: &[Flag] = &[
@@ -31,63 +37,25 @@ pub(crate) const FLAGS: &[Flag] = &[
         key: Some("workspace"),
         doc: "The directory that file tools may use",
     },
+    KERNEL,
 ];
 
 /// `aether tool list`.
 pub(crate) fn list(invocation: &Invocation) -> Result<Exit, Trouble> {
     let boot = Boot::new(invocation)?;
-    let tools = house::tools(&workspace(&boot)?);
-    let policy = policy(&boot);
+    let said = policy::load(&boot.directories)?;
+    let tools = house::offered(&boot, &workspace(&boot)?, &said)?;
+    let policy = said.table();
     let mut text = String::new();
     if invocation.has("json") {
-        let all: Vec<Value> = tools.manifests().iter().map(|tool| described(tool, &policy)).collect();
+        let all: Vec<Value> = tools.manifests().iter().map(|tool| described(tool, policy)).collect();
         text = format!("{}\n", Value::Array(all));
     } else {
         for tool in tools.manifests() {
             let first = tool.description.split(". ").next().unwrap_or_default().trim_end_matches('.');
-            text.push_str(&format!("{:<12} {:<6} {first}\n", tool.name, decision(tool, &policy).name()));
+            text.push_str(&format!("{:<12} {:<6} {first}\n", tool.name, decision(tool, policy).name()));
         }
     }
-    write_out(&text).map_err(Trouble::failed)?;
-    Ok(Exit::Done)
-}
-
-/// `aether tool show NAME`.
-pub(crate) fn show(invocation: &Invocation) -> Result<Exit, Trouble> {
-    let name = invocation.operand(0, "a tool's name")?;
-    let boot = Boot::new(invocation)?;
-    let tools = house::tools(&workspace(&boot)?);
-    let tool = manifest(&tools, name).ok_or_else(|| unknown(&tools, name))?;
-    let policy = policy(&boot);
-    if invocation.has("json") {
-        write_out(&format!("{}\n", described(tool, &policy))).map_err(Trouble::failed)?;
-        return Ok(Exit::Done);
-    }
-    let granted = whole_grant();
-    let limits = granted.limits.meet(tool.limits);
-    let list = |places: &[aether_core::capability::Place]| {
-        if places.is_empty() {
-            "nothing".to_owned()
-        } else {
-            places.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        }
-    };
-    let text = format!(
-        "{} {} ({})\n{}\n\ndoes       {}\nreads      {}\nwrites     {}\nnetwork    {}\npolicy     {} for the person at the terminal\nlimits     {} s, {} MiB, {} KiB of output\ninput      {}\n",
-        tool.name,
-        tool.version,
-        tool.runtime,
-        tool.description,
-        tool.acts.to_string().replace('+', ", "),
-        list(tool.capability.read()),
-        list(tool.capability.write()),
-        network(tool),
-        decision(tool, &policy),
-        limits.runtime_ms_max.div_ceil(1000),
-        limits.memory_bytes_max >> 20,
-        limits.output_bytes_max >> 10,
-        tool.input,
-    );
     write_out(&text).map_err(Trouble::failed)?;
     Ok(Exit::Done)
 }
@@ -103,7 +71,10 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
 pub(crate) fn run_tool(invocation: &Invocation, name: &str, input: &str) -> Result<Exit, Trouble> {
     let boot = Boot::new(invocation)?;
     let workspace = workspace(&boot)?;
-    let house = House::new(&boot, Vec::new(), &workspace, Box::new(AtTerminal::new(Mode::Terminal)))?;
+    let said = policy::load(&boot.directories)?;
+    let way: (secure::Mode, Box<dyn Person>) =
+        (secure::Mode::of(invocation), Box::new(AtTerminal::new(Mode::Terminal)));
+    let house = House::new(&boot, Vec::new(), &workspace, &said, way)?;
     let tools = house.tools();
     let tool = manifest(&*tools, name).ok_or_else(|| unknown(&*tools, name))?.clone();
     let call = ToolCall { id: "typed".into(), name: name.into(), input: input.into() };
@@ -113,24 +84,32 @@ pub(crate) fn run_tool(invocation: &Invocation, name: &str, input: &str) -> Resu
             return Err(Trouble::usage(format!("{name} works on a running task; it cannot be run by itself")));
         }
     };
-    let mut policy = policy(&boot);
+    let mut policy = said.table().clone();
     for act in Act::ALL {
         if policy.decision(*act, Asker::Terminal) == Decision::Ask {
             policy.set(*act, Asker::Terminal, Decision::Allow);
         }
     }
-    let grant = whole_grant();
+    let grant = policy::bounded(whole_grant(), &said, &*tools);
     let gate =
         Gate { grant: &grant, policy: &policy, askers: [Asker::Terminal; 2], label: Label::default(), standing: &[] };
     let authorized = match gate.judge(&tool, call, needs) {
         Judgement::Allow(authorized) => authorized,
         Judgement::Ask(pending) => return Err(Trouble::refused(pending.reason())),
         Judgement::Deny(refusal) => {
-            return Err(Trouble::refused(format!("{name}: {refusal}; [policy.terminal] decides")));
+            if let Err(why) = boot.audit().refuse(None, name, refusal.name()) {
+                eprint(&format!("note: the audit log is not complete: {why}"));
+            }
+            return Err(Trouble::refused(format!("{name}: {refusal}; `aether policy show` shows the policy")));
         }
     };
     let output = runtime()?.block_on(async {
-        let job = house.job(authorized, Stop::default());
+        if house.is_elsewhere(&authorized) {
+            let output = house.secured(None, authorized).await;
+            house.secure().stop().await;
+            return Ok(output);
+        }
+        let job = house.job(None, authorized, Stop::default());
         tokio::task::spawn_blocking(job).await
     });
     let output = output.map_err(|error| Trouble::failed(format!("{name}: {error}")))?;
@@ -147,7 +126,8 @@ pub(crate) fn run_tool(invocation: &Invocation, name: &str, input: &str) -> Resu
     Ok(if output.outcome == ToolOutcome::Done { Exit::Done } else { Exit::Failed })
 }
 
-fn unknown(tools: &dyn Toolbox, name: &str) -> Trouble {
+/// What to say of a name that no tool has.
+pub(crate) fn unknown(tools: &dyn Toolbox, name: &str) -> Trouble {
     let names: Vec<&str> = tools.manifests().iter().map(|tool| &*tool.name).collect();
     Trouble::usage(match nearest(name, names.iter().copied()) {
         Some(near) => format!("there is no tool `{name}`; did you mean `{near}`?"),

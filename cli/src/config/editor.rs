@@ -1,4 +1,5 @@
-//! `aether config edit`: the person's editor on a copy, which takes the file's place once it is sound.
+//! `aether config edit`, and whatever else is edited so: the person's editor on a copy, which takes the file's place
+//! once it is sound.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -24,24 +25,50 @@ const ROUNDS_MAX: u32 = 100;
 /// Editors that are looked for where no variable names one.
 const USUAL_EDITORS: &[&str] = if cfg!(windows) { &["notepad.exe"] } else { &["sensible-editor", "nano", "vi"] };
 
+/// What is edited.
+pub(crate) struct Editing<'a> {
+    /// Where it is.
+    pub(crate) place: &'a Place,
+    /// What the names of copies beside it begin with.
+    pub(crate) stem: &'static str,
+    /// What is edited where there is no file yet.
+    pub(crate) template: fn() -> String,
+    /// All that would be wrong with a text in the file at this path.
+    pub(crate) mistakes: fn(&Path, &str) -> Vec<String>,
+    /// Makes the text that of the file.
+    pub(crate) save: &'a dyn Fn(&ConfigFile, &str) -> Result<(), Trouble>,
+}
+
 /// `aether config edit`.
 pub(crate) fn edit(invocation: &Invocation) -> Result<Exit, Trouble> {
     let place = Place::new(invocation)?;
+    let save = |file: &ConfigFile, text: &str| file.save(text);
+    edit_file(&Editing { place: &place, stem: "config", template, mistakes, save: &save })
+}
+
+/// Edits a file.
+pub(crate) fn edit_file(editing: &Editing<'_>) -> Result<Exit, Trouble> {
     let editor = editor()?;
-    let before = ConfigFile::open(&place)?.into_text();
-    let first = before.clone().unwrap_or_else(template);
-    let copy = Copy::new(&place.config_file, &first)?;
+    let before = ConfigFile::open(editing.place)?.into_text();
+    let first = before.clone().unwrap_or_else(editing.template);
+    let copy = Copy::new(editing, &first)?;
     // Ctrl-C means the editor while there is one: what was edited must not be lost with this process.
     let runtime = runtime()?;
     let signals = runtime.block_on(async { Signals::new() }).map_err(Trouble::failed)?;
-    let ended = rounds(&editor, &place, before, &first, copy);
+    let ended = rounds(&editor, editing, before, &first, copy);
     drop(signals);
     ended
 }
 
 /// Edits, checks and saves, until the text is sound or the person has had enough.
-fn rounds(editor: &[String], place: &Place, before: Option<String>, first: &str, copy: Copy) -> Result<Exit, Trouble> {
-    let path = &place.config_file;
+fn rounds(
+    editor: &[String],
+    editing: &Editing<'_>,
+    before: Option<String>,
+    first: &str,
+    copy: Copy,
+) -> Result<Exit, Trouble> {
+    let path = &editing.place.config_file;
     for _ in 0..ROUNDS_MAX {
         open(editor, &copy.path)?;
         let text = copy.text()?;
@@ -49,9 +76,9 @@ fn rounds(editor: &[String], place: &Place, before: Option<String>, first: &str,
             eprint(&format!("nothing was changed; {} stays as it was", path.display()));
             return Ok(Exit::Done);
         }
-        let mistakes = mistakes(path, &text);
+        let mistakes = (editing.mistakes)(path, &text);
         if mistakes.is_empty() {
-            return save(place, before, &text, copy);
+            return save(editing, before, &text, copy);
         }
         for mistake in &mistakes {
             eprint(&neutral(mistake));
@@ -72,9 +99,9 @@ fn rounds(editor: &[String], place: &Place, before: Option<String>, first: &str,
 }
 
 /// Puts the text in the file's place, unless somebody else has changed the file meanwhile.
-fn save(place: &Place, before: Option<String>, text: &str, copy: Copy) -> Result<Exit, Trouble> {
-    let path = place.config_file.display();
-    let file = ConfigFile::open(place)?;
+fn save(editing: &Editing<'_>, before: Option<String>, text: &str, copy: Copy) -> Result<Exit, Trouble> {
+    let path = editing.place.config_file.display();
+    let file = ConfigFile::open(editing.place)?;
     if file.is_there() != before.is_some() || file.text() != before.unwrap_or_default() {
         let kept = copy.keep()?;
         return Err(Trouble::failed(format!(
@@ -82,7 +109,7 @@ fn save(place: &Place, before: Option<String>, text: &str, copy: Copy) -> Result
             kept.display()
         )));
     }
-    file.save(text)?;
+    (editing.save)(&file, text)?;
     show::report(&format!("{path} is saved\n"))?;
     Ok(Exit::Done)
 }
@@ -98,14 +125,16 @@ fn again() -> Result<bool, Trouble> {
 /// A copy beside the file, for its owner alone, that goes away by itself.
 struct Copy {
     path: PathBuf,
+    stem: &'static str,
     is_kept: bool,
 }
 
 impl Copy {
-    fn new(of: &Path, text: &str) -> Result<Copy, Trouble> {
-        let path = of.with_file_name(format!("config.edit.{}.toml", std::process::id()));
+    fn new(editing: &Editing<'_>, text: &str) -> Result<Copy, Trouble> {
+        let name = format!("{}.edit.{}.toml", editing.stem, std::process::id());
+        let path = editing.place.config_file.with_file_name(name);
         private::write(&path, text.as_bytes()).map_err(Trouble::failed)?;
-        Ok(Copy { path, is_kept: false })
+        Ok(Copy { path, stem: editing.stem, is_kept: false })
     }
 
     fn text(&self) -> Result<String, Trouble> {
@@ -114,7 +143,7 @@ impl Copy {
 
     fn keep(mut self) -> Result<PathBuf, Trouble> {
         self.is_kept = true;
-        let kept = self.path.with_file_name("config.rejected.toml");
+        let kept = self.path.with_file_name(format!("{}.rejected.toml", self.stem));
         let moved = std::fs::rename(&self.path, &kept);
         moved.map_err(|error| Trouble::failed(format!("{}: {error}", kept.display())))?;
         Ok(kept)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use aether_session::private;
 
+use crate::audit::Audit;
 use crate::boot::Place;
 use crate::trouble::Trouble;
 
@@ -20,6 +21,7 @@ pub(crate) struct ConfigFile {
     path: PathBuf,
     text: String,
     is_there: bool,
+    audit: Audit,
     /// The lock ends when the handle is closed.
     _lock: Option<File>,
 }
@@ -37,7 +39,8 @@ impl ConfigFile {
                 .map_err(|error| Trouble::usage(format!("configuration: {error}")))?,
             false => String::new(),
         };
-        Ok(ConfigFile { path, text, is_there, _lock: lock })
+        let audit = Audit::new(&place.directories.data);
+        Ok(ConfigFile { path, text, is_there, audit, _lock: lock })
     }
 
     /// What it says.
@@ -55,8 +58,10 @@ impl ConfigFile {
         self.is_there.then_some(self.text)
     }
 
-    /// Replaces it in one step.
+    /// Replaces it in one step, once the change is in the audit log.
     pub(crate) fn save(&self, text: &str) -> Result<(), Trouble> {
+        let changed = self.audit.change(&self.path, &self.text, text);
+        changed.map_err(|why| Trouble::failed(format!("configuration: not changed: {why}")))?;
         private::write(&self.path, text.as_bytes()).map_err(|error| Trouble::failed(format!("configuration: {error}")))
     }
 }

@@ -157,7 +157,7 @@ impl Choice {
                 let sentence = probe::explained(&client, &lane, limits, &error).await;
                 Err(match &lane.way {
                     chain::Way::Remote(remote) => keyless(remote, &error, sentence),
-                    chain::Way::Offline | chain::Way::Local(_) => sentence,
+                    chain::Way::Offline | chain::Way::Script(_) | chain::Way::Local(_) => sentence,
                 })
             }
         }

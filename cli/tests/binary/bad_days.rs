@@ -74,8 +74,10 @@ fn a_broken_configuration_is_named_to_the_column() {
         ("[limits]\nwall_ms = \"soon\"\n", &["`limits.wall_ms`: found"]),
         ("[limits]\nwall_ms = 0\n", &["`limits.wall_ms`: found"]),
         ("[limits]\ndepth = 99999999999999999999\n", &["config.toml:2:", "limits.depth"]),
-        ("[policy.terminal]\nwrite = \"maybe\"\n", &["allow, ask"]),
-        ("[policy.martian]\nwrite = \"allow\"\n", &["unknown key"]),
+        (
+            "[policy.terminal]\nwrite = \"deny\"\n",
+            &["config.toml:2: `policy.terminal.write`", "aether policy set terminal.write deny"],
+        ),
         ("[providers.test]\nkind = \"soap\"\n", &["openai_chat"]),
         ("fallback = 3\n", &["`fallback`: found"]),
         ("\u{feff}model = \"builtin/offline\"\nx", &["config.toml:2:"]),

@@ -79,6 +79,17 @@ impl Nest {
         self.write(CONFIG, config, 0o644);
     }
 
+    /// Where the policy is.
+    pub(crate) fn policy_file(&self) -> PathBuf {
+        self.path(".config/aether/policy.toml")
+    }
+
+    /// Sets and signs a cell of the policy, such as `terminal.write`.
+    #[track_caller]
+    pub(crate) fn decide(&self, cell: &str, decision: &str) {
+        self.aether(&["policy", "set", cell, decision]).run().exits(0);
+    }
+
     /// What is configured; nothing where there is no file.
     pub(crate) fn config(&self) -> String {
         fs::read_to_string(self.config_file()).unwrap_or_default()

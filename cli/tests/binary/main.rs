@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![cfg(unix)]
 
+mod audit;
 mod bad_days;
 mod bad_providers;
 mod completions;
@@ -9,9 +10,11 @@ mod config;
 mod conversations;
 mod doctor;
 mod ground;
+mod manifest;
 mod model;
 mod onboard;
 mod person;
+mod policy;
 mod providers;
 mod run;
 mod secrets;

@@ -40,7 +40,8 @@ fn what_is_allowed_beforehand_runs() {
         assert!(last_result(&server).contains("wrote note.txt"), "{flags:?}");
     }
     let server = one_call("write_file", WRITE);
-    let nest = asking_with(&server, "[policy.terminal]\nwrite = \"allow\"\n");
+    let nest = asking(&server);
+    nest.decide("terminal.write", "allow");
     nest.aether(&["run", "write a note"]).run().exits(0);
     assert_eq!(nest.text_of("note.txt"), "hello\n");
 }
@@ -227,7 +228,7 @@ fn one_tool_by_hand() {
     nest.aether(&["tool", "run", "calculate", "{"]).run().exits(2).says("calculate");
     nest.aether(&["tool", "run", "calculate", r#"{"expresion":"1"}"#]).run().exits(2).says("expression");
     nest.aether(&["tool", "run", "recall", r#"{"call":"x"}"#]).run().exits(2).says("running task");
-    nest.configure("[policy.terminal]\nwrite = \"deny\"\n");
+    nest.decide("terminal.write", "deny");
     let other = r#"{"path":"other.txt","content":"x"}"#;
     nest.aether(&["tool", "run", "write_file", other]).run().exits(3).says("policy denies write");
     assert_eq!(nest.names(), ["note.txt"]);

@@ -65,7 +65,8 @@ pub fn classify(address: IpAddr) -> AddressClass {
 
 /// Whether a name can only mean something on this machine or its network: `localhost` (RFC 6761), `.local` (RFC 6762),
 /// `.internal` and `.home.arpa` (RFC 8375), or a name without a dot.
-pub(crate) fn is_local_name(name: &str) -> bool {
+#[must_use]
+pub fn is_local_name(name: &str) -> bool {
     const SUFFIXES: [&str; 5] = [".localhost", ".local", ".internal", ".home.arpa", ".localdomain"];
     !name.contains('.') || SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }

@@ -24,9 +24,9 @@ enum Place {
     Over,
 }
 
-/// A decoder. It may be fed in pieces of any size.
+/// A decoder of one chunked body (RFC 9112 section 7.1). It may be fed in pieces of any size.
 #[derive(Debug)]
-pub(crate) struct Chunks {
+pub struct Chunks {
     place: Place,
     /// Of this chunk: what was read of its size, then what is missing of its data. Bytes.
     left: u64,
@@ -34,13 +34,44 @@ pub(crate) struct Chunks {
     overhead: u32,
 }
 
+/// Bytes that are no chunked body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenChunks;
+
+impl std::fmt::Display for BrokenChunks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a chunk that does not begin or end as chunks do")
+    }
+}
+
+impl std::error::Error for BrokenChunks {}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Chunks {
-    pub(crate) fn new() -> Self {
+    /// A decoder at the start of a body.
+    #[must_use]
+    pub fn new() -> Self {
         Self { place: Place::Size, left: 0, digits: 0, overhead: 0 }
     }
 
+    /// Decodes `input` up to the end of the body, trailers included, and appends the data to `out`. Returns how many bytes
+    /// were used.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokenChunks`] for what is not chunked, and for sizes, extensions and trailers without end.
+    pub fn decode(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, BrokenChunks> {
+        self.feed(input, out).map_err(|_| BrokenChunks)
+    }
+
     /// Whether the body is over.
-    pub(crate) fn is_over(&self) -> bool {
+    #[must_use]
+    pub fn is_over(&self) -> bool {
         self.place == Place::Over
     }
 
@@ -125,6 +156,9 @@ mod tests {
             for piece in 1..=input.len() {
                 assert_eq!(fed(input, piece), Some((want.to_vec(), input.len(), true)), "pieces of {piece}");
             }
+            let mut data = Vec::new();
+            assert_eq!(Chunks::default().decode(input, &mut data), Ok(input.len()));
+            assert_eq!(data, want);
             let mut more = input.to_vec();
             more.extend_from_slice(b"HTTP/1.1 200 OK");
             assert_eq!(fed(&more, more.len()).map(|(_, used, _)| used), Some(input.len()), "what follows is left");
@@ -152,6 +186,7 @@ mod tests {
             for piece in 1..=input.len() {
                 assert_eq!(fed(input, piece), None, "{:?}", String::from_utf8_lossy(input));
             }
+            assert_eq!(Chunks::new().decode(input, &mut Vec::new()), Err(BrokenChunks));
         }
         let mut endless = b"0\r\n".to_vec();
         endless.extend(std::iter::repeat_n(b"x: y\r\n", 10_000).flatten());

@@ -50,7 +50,8 @@ mod trip;
 mod url;
 mod wire;
 
-pub use address::{AddressClass, classify};
+pub use address::{AddressClass, classify, is_local_name};
+pub use chunks::{BrokenChunks, Chunks};
 pub use client::{Client, ClientOptions};
 pub use error::{NetError, Stage, TlsFault};
 pub use hyper::Method;
@@ -59,4 +60,5 @@ pub use pattern::{HostPatterns, PATTERNS_MAX};
 pub use proxy::{Proxy, ProxyServer};
 pub use request::{HEADER_BYTES_MAX, Limits, REQUEST_HEADERS_MAX, Reach, Repeat, Request};
 pub use response::Response;
+pub use tls::client_config;
 pub use url::{Host, Scheme, URL_BYTES_MAX, Url, UrlFault};

@@ -39,7 +39,7 @@ impl Tls {
         if let Some(config) = slot.as_ref() {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(build(self.ca_file.as_deref())?);
+        let config = Arc::new(client_config(self.ca_file.as_deref())?);
         *slot = Some(Arc::clone(&config));
         Ok(config)
     }
@@ -50,7 +50,13 @@ impl Tls {
     }
 }
 
-fn build(ca_file: Option<&Path>) -> Result<ClientConfig, TlsFault> {
+/// The settings of a TLS client that trusts what this crate's client trusts: what the operating system trusts, and the
+/// certificates in `ca_file`. Reads files. Certificates are always verified (N8); no certificate of its own is shown.
+///
+/// # Errors
+///
+/// [`TlsFault::CaFile`] when the file cannot be used.
+pub fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, TlsFault> {
     let roots = roots(ca_file)?;
     let provider = Arc::new(CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() });
     let mut config = ClientConfig::builder_with_provider(provider)

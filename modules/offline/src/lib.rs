@@ -1,9 +1,9 @@
-//! Dry: `builtin/offline`, a small rule-based model without network.
+//! Dry: `builtin/offline`, a small rule-based model without network, and `builtin/script`, which plays a file of turns.
 //!
 //! It is asked like any model ([`aether_core::model::Question`]) and answers like one, in events. What it does, it does
 //! by rules: it finds out which file or folder a goal is about, reads it through the same tools that any model has,
-//! counts, and reports facts, each with the lines that prove it. It says that it is no more than that. One door:
-//! [`answer`].
+//! counts, and reports facts, each with the lines that prove it. It says that it is no more than that. Its door is
+//! [`answer`]; that of the other is [`Script`].
 //!
 //! What is not here: any understanding of language, any knowledge of the world, a network, a file, a clock, a random
 //! number, state between two questions. What it must remember from one turn to the next it carries in its own turn
@@ -34,6 +34,7 @@ mod numbers;
 mod prose;
 mod reading;
 mod report;
+mod script;
 mod shelf;
 mod spread;
 mod stamp;
@@ -48,6 +49,8 @@ use aether_core::tool::ToolCall;
 use aether_core::transcript::Entry;
 
 use crate::desk::Turn;
+
+pub use script::{SCRIPT_BYTES_MAX, SCRIPT_CODEC, SCRIPT_NAME, Script};
 
 /// The model's name, as it is asked for.
 pub const NAME: &str = "builtin/offline";

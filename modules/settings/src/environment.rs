@@ -7,7 +7,7 @@
 use aether_core::config::{Config, Source, Value, nearest};
 
 use crate::error::{SettingsError, UnknownVariable};
-use crate::read::{found, say_all, suggest};
+use crate::read::{found, is_policy, moved, say_all, suggest};
 
 /// How the name of every variable of ours begins.
 pub const VARIABLE_PREFIX: &str = "AETHER_";
@@ -28,7 +28,7 @@ pub fn variable(name: &str) -> Option<String> {
 /// that name no key. `others` are variables of ours that are no keys. An empty variable counts as not set.
 ///
 /// # Errors
-/// Every value that is of the wrong type or out of range. Nothing has changed then (S1).
+/// Every value that is of the wrong type or out of range, and every one of the policy. Nothing has changed then (S1).
 pub fn environment(
     variables: impl IntoIterator<Item = (String, String)>,
     others: &[&str],
@@ -43,6 +43,10 @@ pub fn environment(
             continue;
         }
         let name = rest.to_ascii_lowercase().replace("__", ".");
+        if is_policy(&name) {
+            errors.push(moved(&name, Some(&text), Source::Environment(variable.into())));
+            continue;
+        }
         let is_exact = self::variable(&name).as_deref() == Some(&variable);
         let Some(key) = config.key(&name).filter(|_| is_exact) else {
             unknown.push(unknown_variable(config, variable, &name, others));

@@ -36,6 +36,15 @@ pub enum SettingsError {
         /// The known key that was probably meant.
         nearest: Option<Box<str>>,
     },
+    /// The key belongs to the policy, which is a file of its own.
+    Moved {
+        /// The key as a person would write it.
+        name: Box<str>,
+        /// Where.
+        source: Source,
+        /// What `aether policy set` takes instead: a cell and, if one was given, what it should say.
+        instead: Box<str>,
+    },
     /// The value is of the wrong type or out of range.
     WrongValue {
         /// The key as a person would write it.
@@ -69,6 +78,16 @@ impl fmt::Display for SettingsError {
                     Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
                     None => f.write_str("; `aether config explain` lists the known ones"),
                 }
+            }
+            SettingsError::Moved { name, source, instead } => {
+                let away = match source {
+                    Source::Environment(variable) => format!("unset {variable}"),
+                    _ => format!("aether config unset {name}"),
+                };
+                write!(
+                    f,
+                    "{source}: `{name}` is no longer configuration: policy is a signed file of its own; `aether policy set {instead}` says it there, and `{away}` takes it out here"
+                )
             }
             SettingsError::WrongValue { name, source, found, wanted } => {
                 write!(f, "{source}: `{name}`: found {found}, {wanted}")

@@ -10,10 +10,9 @@ pub mod limits;
 pub mod models;
 pub mod network;
 pub mod observe;
-pub mod policy;
 
 /// Every table.
-pub const TABLES: &[&[Key]] = &[house::KEYS, models::KEYS, network::KEYS, limits::KEYS, policy::KEYS, observe::KEYS];
+pub const TABLES: &[&[Key]] = &[house::KEYS, models::KEYS, network::KEYS, limits::KEYS, observe::KEYS];
 
 const fn key(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key { name, kind, default: Some(default), doc }

@@ -94,6 +94,16 @@ pub(crate) enum Content {
     EmptyTable,
 }
 
+impl Content {
+    /// The text that it is, if it is one.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Content::Value(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 /// Parses `text`.
 pub(crate) fn parse<'t>(path: &str, text: &'t str) -> Result<Document<&'t str>, SettingsError> {
     if text.len() > CONFIG_BYTES_MAX {
@@ -164,8 +174,13 @@ fn check(config: &Config, leaf: Leaf, source: Source) -> Result<Option<(String, 
             wanted: wanted.into(),
         })
     };
+    if is_policy(&name) && leaf.content != Content::EmptyTable {
+        return Err(moved(&name, leaf.content.text(), source));
+    }
     let is_table = config.keys().iter().any(|key| begins(key.name, &name));
     match (config.key(&name).map(|key| key.kind), leaf.content) {
+        // What is left of it when its last key was taken out.
+        (None, Content::EmptyTable) if is_policy(&name) => Ok(None),
         (None, Content::EmptyTable) if is_table => Ok(None),
         (None, Content::Value(_) | Content::Foreign(_)) if is_table => wrong(source, "a value", "wanted a table"),
         (None, _) => Err(unknown(config, &name, source)),
@@ -176,6 +191,19 @@ fn check(config: &Config, leaf: Leaf, source: Source) -> Result<Option<(String, 
             Err(wanted) => wrong(source, &found(kind, &value), &wanted),
         },
     }
+}
+
+/// Whether a name lies in the table that is now a file of its own.
+pub(crate) fn is_policy(name: &str) -> bool {
+    name == "policy" || name.starts_with("policy.")
+}
+
+/// The error for a name of that table.
+pub(crate) fn moved(name: &str, value: Option<&str>, source: Source) -> SettingsError {
+    let cell = name.strip_prefix("policy.").unwrap_or("ASKER.ACT");
+    let decision = value.filter(|value| ["allow", "ask", "deny"].contains(value)).unwrap_or("DECISION");
+    let instead = format!("{} {decision}", shortened(&spelled(cell))).into();
+    SettingsError::Moved { name: spelled(name).into(), source, instead }
 }
 
 /// Whether the key called `pattern` lies within the table called `name`.

@@ -172,13 +172,7 @@ fn what_is_set_is_read_back_and_every_other_line_stays() {
     for _ in 0..300 {
         let mut text = pick(
             &mut seed,
-            &[
-                "",
-                "# mine\n\n",
-                "# mine\r\n[log] # levels\r\n",
-                "limits = { depth = 2 }\n",
-                "policy.guest.write = \"ask\"\n",
-            ],
+            &["", "# mine\n\n", "# mine\r\n[log] # levels\r\n", "limits = { depth = 2 }\n", "trace.files_max = 7\n"],
         )
         .to_owned();
         let mut said: Vec<(String, String, Kind)> = Vec::new();

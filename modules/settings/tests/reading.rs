@@ -119,10 +119,29 @@ fn tables_and_values_are_told_apart() {
     check("[[limits]]\ndepth = 1\n", &["config.toml:1: `limits`: found a value, wanted a table"]);
     check("[polcy]\n", &["config.toml:1: unknown key `polcy`; `aether config explain` lists the known ones"]);
     check("color = 2026-01-01\n", &["config.toml:1: `color`: found a date or time, wanted one of auto, always, never"]);
+}
+
+#[test]
+fn what_is_policy_is_sent_to_its_own_file() {
+    let tail = "is no longer configuration: policy is a signed file of its own;";
+    let moved = |name: &str, instead: &str| {
+        format!(
+            "{name}` {tail} `aether policy set {instead}` says it there, and `aether config unset {name}` takes it out here"
+        )
+    };
     check(
-        "[policy.gest]\nwrite = \"allow\"\n",
-        &["config.toml:2: unknown key `policy.gest.write`; did you mean `policy.guest.write`?"],
+        "[policy.terminal]\nwrite = \"allow\"\nexecute = 5\n",
+        &[
+            &format!("config.toml:2: `{}", moved("policy.terminal.write", "terminal.write allow")),
+            &format!("config.toml:3: `{}", moved("policy.terminal.execute", "terminal.execute DECISION")),
+        ],
     );
+    check("policy = 5\n", &[&format!("config.toml:1: `{}", moved("policy", "ASKER.ACT DECISION"))]);
+    let mut config = config();
+    let variable = ("AETHER_POLICY__TERMINAL__WRITE".to_owned(), "deny".to_owned());
+    let errors = aether_settings::environment([variable], &[], &mut config).unwrap_err();
+    assert!(errors[0].to_string().contains("aether policy set terminal.write deny"), "{errors:?}");
+    assert!(errors[0].to_string().contains("`unset AETHER_POLICY__TERMINAL__WRITE`"), "{errors:?}");
 }
 
 #[test]

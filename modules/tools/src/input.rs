@@ -4,10 +4,10 @@ use aether_core::config::nearest;
 use serde_json::{Map, Value};
 
 /// The most bytes of one call's input.
-pub(crate) const INPUT_BYTES_MAX: usize = 2 << 20;
+pub const INPUT_BYTES_MAX: usize = 2 << 20;
 
 /// One parameter.
-pub(crate) struct Field {
+pub struct Field {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) need: Need,
@@ -17,10 +17,19 @@ pub(crate) struct Field {
 
 /// What a parameter is.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A string.
     Text,
-    Whole { min: u64, max: u64 },
+    /// A whole number within bounds.
+    Whole {
+        /// The least.
+        min: u64,
+        /// The greatest.
+        max: u64,
+    },
+    /// True or false.
     Flag,
+    /// An array of strings.
     Texts,
 }
 
@@ -32,23 +41,28 @@ pub(crate) enum Need {
 }
 
 /// Every parameter of one tool.
-pub(crate) struct Shape(pub(crate) &'static [Field]);
+pub struct Shape(pub &'static [Field]);
 
 /// The checked input of one call.
 #[derive(Debug)]
-pub(crate) struct Input(Map<String, Value>);
+pub struct Input(Map<String, Value>);
 
-pub(crate) const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+/// A parameter that every call gives.
+#[must_use]
+pub const fn required(name: &'static str, kind: Kind, doc: &'static str) -> Field {
     Field { name, kind, need: Need::Required, doc }
 }
 
-pub(crate) const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Field {
+/// A parameter that may be left out.
+#[must_use]
+pub const fn optional(name: &'static str, kind: Kind, doc: &'static str) -> Field {
     Field { name, kind, need: Need::Optional, doc }
 }
 
 impl Shape {
     /// The JSON Schema (draft 2020-12) of the input.
-    pub(crate) fn schema(&self) -> String {
+    #[must_use]
+    pub fn schema(&self) -> String {
         let mut properties = Map::new();
         let mut needed = Vec::new();
         for field in self.0 {
@@ -79,7 +93,7 @@ impl Shape {
     ///
     /// # Errors
     /// A sentence that names the parameter, what was found and what was wanted.
-    pub(crate) fn read(&self, input: &str) -> Result<Input, String> {
+    pub fn read(&self, input: &str) -> Result<Input, String> {
         if input.len() > INPUT_BYTES_MAX {
             return Err(format!("the input has {} bytes; at most {INPUT_BYTES_MAX} are taken", input.len()));
         }
@@ -158,27 +172,32 @@ impl Kind {
 
 impl Input {
     /// A text that was given.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
     /// A required text; the check before made sure that it is there.
-    pub(crate) fn required(&self, name: &str) -> &str {
+    #[must_use]
+    pub fn required(&self, name: &str) -> &str {
         self.text(name).unwrap_or_default()
     }
 
     /// A number that was given.
-    pub(crate) fn whole(&self, name: &str) -> Option<u64> {
+    #[must_use]
+    pub fn whole(&self, name: &str) -> Option<u64> {
         self.0.get(name).and_then(whole)
     }
 
     /// Whether a flag was given and is true.
-    pub(crate) fn is_set(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
         self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
     }
 
     /// A list of texts that was given.
-    pub(crate) fn texts(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+    #[must_use]
+    pub fn texts(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
         Some(self.0.get(name)?.as_array()?.iter().filter_map(Value::as_str))
     }
 }

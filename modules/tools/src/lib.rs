@@ -2,7 +2,7 @@
 //!
 //! Nine tools: `read_file`, `write_file`, `edit_file`, `list_dir`, `find_files`, `search_text`, `http_fetch`, `time` and
 //! `calculate`. Two more are served by the kernel itself and only described here: `delegate` and `recall`. [`Tools`] is
-//! the toolbox over all of them and over any further [`aether_core::tool::Tool`].
+//! the toolbox over all of them, over any further [`aether_core::tool::Tool`] and over tools that run [`Elsewhere`].
 //!
 //! What is not here: files, sockets, clocks (hands have them), the decision whether a call may run (the gate
 //! makes it), a shell, anything that deletes.
@@ -43,5 +43,6 @@ mod tzif;
 mod walk;
 mod write_file;
 
-pub use scope::Scope;
-pub use toolbox::{PROMPT_BYTES_MAX, Tools};
+pub use input::{Field, INPUT_BYTES_MAX, Input, Kind, Shape, optional, required};
+pub use scope::{Scope, file_label};
+pub use toolbox::{Elsewhere, PROMPT_BYTES_MAX, Tools};

@@ -44,7 +44,7 @@ impl Scope {
     ///
     /// # Errors
     /// A sentence for the model when the path leads out of its root.
-    pub(crate) fn place(&self, path: &str) -> Result<Place, String> {
+    pub fn place(&self, path: &str) -> Result<Place, String> {
         if path.len() > PATH_BYTES_MAX {
             return Err(format!("the path has {} bytes; at most {PATH_BYTES_MAX} are taken", path.len()));
         }
@@ -104,7 +104,8 @@ impl Scope {
 }
 
 /// What is read from files is private.
-pub(crate) fn file_label() -> Label {
+#[must_use]
+pub fn file_label() -> Label {
     Label::from(Origin::Tool).private()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aether_core::capability::Capability;
 use aether_core::config::nearest;
-use aether_core::tool::{Acts, Limits, Manifest, Plan, Runtime, Tool, ToolCall, Toolbox};
+use aether_core::tool::{Acts, Limits, Manifest, Needs, Plan, Runtime, Tool, ToolCall, Toolbox};
 
 use crate::input::{Kind, Shape, optional, required};
 use crate::scope::Scope;
@@ -20,11 +20,24 @@ const RECALL_SHAPE: Shape = Shape(&[required("call", Kind::Text, "")]);
 /// The most tools that a child can be given by name.
 const CHILD_TOOLS_MAX: usize = 64;
 
+/// A tool that runs elsewhere, such as in the secure runtime: what a toolbox has to know of it.
+pub trait Elsewhere: Send + Sync {
+    /// What it says of itself.
+    fn manifest(&self) -> &Arc<Manifest>;
+
+    /// What this input needs.
+    ///
+    /// # Errors
+    /// A sentence for the model about what is wrong with the input.
+    fn needs(&self, input: &str) -> Result<Needs, String>;
+}
+
 /// Tools by name, in the order a model is shown them.
 #[derive(Clone, Default)]
 pub struct Tools {
     manifests: Vec<Arc<Manifest>>,
     tools: Vec<Arc<dyn Tool>>,
+    elsewhere: Vec<Arc<dyn Elsewhere>>,
 }
 
 impl Tools {
@@ -56,8 +69,20 @@ impl Tools {
     #[must_use]
     pub fn with(mut self, tool: Arc<dyn Tool>) -> Tools {
         self.tools.retain(|known| known.manifest().name != tool.manifest().name);
+        self.elsewhere.retain(|known| known.manifest().name != tool.manifest().name);
         self.show(Arc::clone(tool.manifest()));
         self.tools.push(tool);
+        self
+    }
+
+    /// The same and this tool, which runs elsewhere; one of the same name gives way.
+    #[must_use]
+    pub fn with_elsewhere(mut self, tool: Arc<dyn Elsewhere>) -> Tools {
+        let name = tool.manifest().name.clone();
+        self.tools.retain(|known| known.manifest().name != name);
+        self.elsewhere.retain(|known| known.manifest().name != name);
+        self.show(Arc::clone(tool.manifest()));
+        self.elsewhere.push(tool);
         self
     }
 
@@ -84,10 +109,11 @@ impl Tools {
     pub fn only(mut self, is_shown: impl Fn(&str) -> bool) -> Tools {
         self.manifests.retain(|manifest| is_shown(&manifest.name));
         self.tools.retain(|tool| is_shown(&tool.manifest().name));
+        self.elsewhere.retain(|tool| is_shown(&tool.manifest().name));
         self
     }
 
-    /// The tool of that name, to run; `None` for those that the kernel serves.
+    /// The tool of that name, to run; `None` for those that the kernel serves and those that run elsewhere.
     #[must_use]
     pub fn tool(&self, name: &str) -> Option<&Arc<dyn Tool>> {
         self.tools.iter().find(|tool| &*tool.manifest().name == name)
@@ -146,6 +172,9 @@ impl Toolbox for Tools {
     fn plan(&self, call: &ToolCall) -> Result<Plan, String> {
         if !self.names().any(|name| name == &*call.name) {
             return Err(self.unknown(&call.name));
+        }
+        if let Some(tool) = self.elsewhere.iter().find(|tool| tool.manifest().name == call.name) {
+            return tool.needs(&call.input).map(Plan::Run);
         }
         match (self.tool(&call.name), &*call.name) {
             (Some(tool), _) => tool.needs(&call.input).map(Plan::Run),

@@ -72,7 +72,7 @@ fn allowed(text: &str) -> (Arrows, Vec<Finding>) {
     let mut wrong = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or("").trim();
-        if line.is_empty() {
+        if line.is_empty() || line.contains("=>") {
             continue;
         }
         match line.split_once("->") {
@@ -88,19 +88,40 @@ fn allowed(text: &str) -> (Arrows, Vec<Finding>) {
 /// Floors whose crates are rooms.
 const FLOORS: &[&str] = &["modules/", "gateway/", "runtime/", "kernel/"];
 
-/// A room imports the kernel and its own wire protocol, never another room. Its tests may: those arrows are in the list, marked.
+/// Rooms that may import a room, with the reason: lines `importer => imported: why` of the list.
+fn excepted(text: &str) -> Vec<(&str, &str)> {
+    let lines = text.lines().filter_map(|line| line.split_once("=>"));
+    lines
+        .filter_map(|(from, rest)| {
+            let (to, why) = rest.split_once(':')?;
+            (!why.trim().is_empty()).then(|| (from.trim(), to.trim()))
+        })
+        .collect()
+}
+
+/// A room imports the kernel and its own wire protocol, and another room only where the list says why. Its tests may: those
+/// arrows are in the list, marked.
 #[must_use]
 pub fn rooms_apart(tree: &Tree) -> Vec<Finding> {
     let manifests = manifests(tree);
+    let excepted = excepted(tree.text(ARROWS));
     let is_room = |folder: &str| FLOORS.iter().any(|floor| folder.starts_with(floor)) && !folder.ends_with("/proto");
     let rooms: Vec<&str> =
         manifests.iter().filter(|manifest| is_room(&manifest.folder)).map(|manifest| manifest.name.as_str()).collect();
     let mut found = Vec::new();
+    let imports = |(from, to): &&(&str, &str)| {
+        let importer = manifests.iter().find(|manifest| manifest.name == *from);
+        importer.is_some_and(|manifest| manifest.dependencies.iter().any(|dependency| dependency.name == *to))
+    };
+    for (from, to) in excepted.iter().filter(|pair| !imports(pair)) {
+        found.push(Finding::new(ARROWS, 0, format!("{from} => {to} is excepted, but no manifest has it: remove the line")));
+    }
     for manifest in manifests.iter().filter(|manifest| rooms.contains(&manifest.name.as_str())) {
         for dependency in manifest.dependencies.iter().filter(|dependency| dependency.kind != Kind::Tests) {
-            if rooms.contains(&dependency.name.as_str()) {
+            let is_excepted = excepted.contains(&(manifest.name.as_str(), dependency.name.as_str()));
+            if rooms.contains(&dependency.name.as_str()) && !is_excepted {
                 let sentence = format!(
-                    "the room {} imports the room {}: let them meet in cli/src/house.rs",
+                    "the room {} imports the room {}: let them meet in cli/src/house.rs, or say why in {ARROWS}",
                     manifest.name, dependency.name
                 );
                 found.push(Finding::new(&manifest.path, dependency.line, sentence));
@@ -146,5 +167,12 @@ mod tests {
         let found = rooms_apart(&Tree::of(&[("modules/a/Cargo.toml", &close), ("modules/b/Cargo.toml", B)]));
         assert_eq!(found.len(), 1);
         assert!(found[0].sentence.contains("the room aether-a imports the room aether-b"));
+        let with = |list: &str| {
+            let files = [("modules/a/Cargo.toml", close.as_str()), ("modules/b/Cargo.toml", B), ("docs/arrows.txt", list)];
+            rooms_apart(&Tree::of(&files))
+        };
+        assert_eq!(with("aether-a => aether-b: one list of ranges\n"), []);
+        assert_eq!(with("aether-a => aether-b:\n").len(), 1);
+        assert!(with("aether-a => aether-b: why\naether-b => aether-a: why\n")[0].sentence.contains("no manifest has it"));
     }
 }

@@ -14,6 +14,7 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         "The model to ask, as provider/name, such as anthropic/claude-sonnet-5-5 or builtin/offline.",
     ),
+    unset("script", Kind::Text, "The file of turns that the model builtin/script plays, one JSON object a line."),
     key("fallback", Kind::List, "", "The models to ask in turn when the first one fails, each as provider/name."),
     key(
         "workspace",

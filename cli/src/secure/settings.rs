@@ -1,0 +1,186 @@
+//! What the executor is told: read from configuration and policy here, and handed to the sidecar as one text.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aether_egress::Range;
+use aether_executor::Options;
+use aether_jail::{Guarantees, Spawner, Strength, protected_in};
+use aether_manifest::{Guarantee, PolicyFile};
+use aether_programs::{Available, Programs};
+use aether_tools::Scope;
+use serde_json::{Value, json};
+
+use crate::audit::Audit;
+use crate::boot::Boot;
+use crate::trouble::Trouble;
+
+/// Where `git`, `python3` and `node` are looked for, so that only tools that can work are offered.
+const LOOKED_FOR: &[(&str, Available)] =
+    &[("git", Available::Git), ("python3", Available::Python), ("node", Available::Node)];
+
+/// What the executor is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    workspace: PathBuf,
+    home: Option<PathBuf>,
+    programs_in: Vec<PathBuf>,
+    environment: Vec<(String, String)>,
+    memory: Strength,
+    protected: Vec<PathBuf>,
+    exceptions: Vec<String>,
+    ca_file: Option<PathBuf>,
+    tools_denied: Vec<String>,
+    data: PathBuf,
+}
+
+impl Settings {
+    /// As configuration and policy say.
+    pub(crate) fn new(boot: &Boot, workspace: &Path, policy: &PolicyFile) -> Settings {
+        let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+        let mut protected: Vec<PathBuf> = home.iter().flat_map(|home| protected_in(home)).collect();
+        protected.extend([boot.directories.config.clone(), boot.directories.data.clone()]);
+        let is_loose = policy.approximate().contains(&Guarantee::Memory);
+        Settings {
+            workspace: workspace.to_owned(),
+            home,
+            programs_in: policy.programs_in().iter().map(|path| PathBuf::from(&**path)).collect(),
+            environment: policy
+                .environment()
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            memory: if is_loose { Strength::Approximate } else { Guarantees::default().memory },
+            protected,
+            exceptions: policy.private_exceptions().iter().map(ToString::to_string).collect(),
+            ca_file: boot.config.text("network.ca_file").filter(|path| !path.is_empty()).map(PathBuf::from),
+            tools_denied: policy.tools_denied().iter().map(|name| name.to_string()).collect(),
+            data: boot.directories.data.clone(),
+        }
+    }
+
+    /// The tools that this machine has programs for, and that policy does not deny.
+    pub(crate) fn programs(&self) -> Programs {
+        let is_there = |name: &str| {
+            let own = aether_executor::PATH.split(':').map(PathBuf::from);
+            let more = self.programs_in.iter().map(|folder| folder.join("bin"));
+            own.chain(more).any(|folder| folder.join(name).is_file())
+        };
+        let available: Vec<Available> =
+            LOOKED_FOR.iter().filter(|(name, _)| is_there(name)).map(|(_, available)| *available).collect();
+        let programs = Programs::new(&Scope::workspace(&self.workspace.to_string_lossy()), &available);
+        programs.only(|name| !self.tools_denied.iter().any(|denied| denied == name))
+    }
+
+    /// As the executor takes them.
+    ///
+    /// # Errors
+    /// An exception from the rule against private addresses that is no range.
+    pub(crate) fn options(&self) -> Result<Options, Trouble> {
+        let exceptions: Result<Vec<Range>, _> = self.exceptions.iter().map(|text| Range::parse(text)).collect();
+        let network = aether_egress::Options { ca_file: self.ca_file.clone(), ..aether_egress::Options::default() };
+        let protected = self.protected();
+        Ok(Options {
+            workspace: self.workspace.clone(),
+            home: self.home.clone(),
+            programs: self.programs(),
+            programs_in: self.programs_in.clone(),
+            environment: self.environment.clone(),
+            guarantees: Guarantees { memory: self.memory, ..Guarantees::default() },
+            network,
+            exceptions: exceptions.map_err(|why| Trouble::usage(format!("policy: {why}")))?,
+            spawner: Arc::new(move || Spawner::exec().map(|spawner| spawner.protecting(protected.clone()))),
+        })
+    }
+
+    /// What no jail may be given.
+    pub(crate) fn protected(&self) -> Vec<PathBuf> {
+        self.protected.clone()
+    }
+
+    /// The data directory: the one place that the sidecar changes.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The audit log that goes with them.
+    pub(crate) fn audit(&self) -> Audit {
+        Audit::new(&self.data)
+    }
+
+    /// As one text.
+    pub(crate) fn encode(&self) -> String {
+        let paths = |paths: &[PathBuf]| {
+            paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<String>>()
+        };
+        json!({
+            "workspace": self.workspace.to_string_lossy(),
+            "home": self.home.as_ref().map(|path| path.to_string_lossy()),
+            "programs_in": paths(&self.programs_in),
+            "environment": self.environment,
+            "memory_is_approximate": self.memory == Strength::Approximate,
+            "protected": paths(&self.protected),
+            "exceptions": self.exceptions,
+            "ca_file": self.ca_file.as_ref().map(|path| path.to_string_lossy()),
+            "tools_denied": self.tools_denied,
+            "data": self.data.to_string_lossy(),
+        })
+        .to_string()
+    }
+
+    /// From such a text.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Settings, String> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| format!("the settings: {error}"))?;
+        let wrong = |name: &str| format!("the settings have no `{name}`");
+        let text = |name: &str| value[name].as_str().map(str::to_owned).ok_or_else(|| wrong(name));
+        let list = |name: &str| -> Result<Vec<String>, String> {
+            let items = value[name].as_array().ok_or_else(|| wrong(name))?;
+            items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(|| wrong(name))).collect()
+        };
+        let pair = |item: &Value| Some((item[0].as_str()?.to_owned(), item[1].as_str()?.to_owned()));
+        let environment = value["environment"].as_array().ok_or_else(|| wrong("environment"))?;
+        let paths = |name: &str| list(name).map(|all| all.into_iter().map(PathBuf::from).collect());
+        Ok(Settings {
+            workspace: text("workspace")?.into(),
+            home: value["home"].as_str().map(PathBuf::from),
+            programs_in: paths("programs_in")?,
+            environment: environment.iter().map(pair).collect::<Option<_>>().ok_or_else(|| wrong("environment"))?,
+            memory: match value["memory_is_approximate"].as_bool() {
+                Some(true) => Strength::Approximate,
+                Some(false) => Strength::Exact,
+                None => return Err(wrong("memory_is_approximate")),
+            },
+            protected: paths("protected")?,
+            exceptions: list("exceptions")?,
+            ca_file: value["ca_file"].as_str().map(PathBuf::from),
+            tools_denied: list("tools_denied")?,
+            data: text("data")?.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_the_way_to_the_sidecar() {
+        let settings = Settings {
+            workspace: "/w".into(),
+            home: Some("/home/me".into()),
+            programs_in: vec!["/opt/x".into()],
+            environment: vec![("A".into(), "b=c".into())],
+            memory: Strength::Approximate,
+            protected: vec!["/home/me/.ssh".into()],
+            exceptions: vec!["10.0.0.0/8".into()],
+            ca_file: Some("/ca.pem".into()),
+            tools_denied: vec!["node".into()],
+            data: "/data".into(),
+        };
+        assert_eq!(Settings::decode(settings.encode().as_bytes()), Ok(settings));
+        assert!(Settings::decode(b"{}").is_err());
+    }
+}

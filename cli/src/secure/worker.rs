@@ -1,0 +1,143 @@
+//! The sidecar's side: what it is made of, and how it carries proven calls out.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aether_executor::{Call, Executor, ExecutorError, Finished as Ran, Piece as Wrote};
+use aether_jail::{JailError, Spawner};
+use aether_sidecar::{Boxed, Finished, Outcome, Piece, Pieces, Proven, Refusal, Setup, Usage, Worker};
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use crate::audit::Audit;
+use crate::secure::record;
+use crate::secure::settings::Settings;
+
+/// Pieces that wait between a program and the connection.
+const PIECES_MAX: usize = 4;
+
+/// Runs as the sidecar.
+pub(crate) fn serve() -> ExitCode {
+    aether_sidecar::serve(&mut Sidecar { spawner: None, data: None })
+}
+
+struct Sidecar {
+    spawner: Option<Spawner>,
+    data: Option<PathBuf>,
+}
+
+impl Setup for Sidecar {
+    fn first(&mut self) -> Result<(), String> {
+        self.spawner = Some(Spawner::fork().map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn worker(&mut self, settings: Zeroizing<Vec<u8>>) -> Result<Arc<dyn Worker>, String> {
+        let settings = Settings::decode(&settings)?;
+        let audit = settings.audit();
+        // The log has to be there before this process gives up changing anything else.
+        std::fs::create_dir_all(settings.data()).map_err(|error| format!("{}: {error}", settings.data().display()))?;
+        self.data = Some(settings.data().to_owned());
+        let mut options = settings.options().map_err(|trouble| trouble.to_string())?;
+        // What was forked first cannot be had again once this process is confined: without it, it ends.
+        options.spawner = Arc::new(|| Err(JailError::Gone { why: "the sidecar's spawner ended".into() }));
+        let spawner = self.spawner.take().map(|spawner| spawner.protecting(settings.protected()));
+        let executor = Executor::new(options, spawner, record::watcher(audit.clone()));
+        Ok(Arc::new(Carrying { executor: Arc::new(executor), audit }))
+    }
+
+    fn confine(&mut self) -> Result<(), String> {
+        let data = self.data.as_deref().ok_or("the sidecar has no settings yet")?;
+        aether_jail::confine(&[data]).map_err(|error| error.to_string())
+    }
+}
+
+/// Carries proven calls out.
+struct Carrying {
+    executor: Arc<Executor>,
+    audit: Audit,
+}
+
+impl Worker for Carrying {
+    fn run(&self, call: Proven, out: Pieces) -> Boxed<Result<Finished, Refusal>> {
+        let executor = Arc::clone(&self.executor);
+        Box::pin(async move {
+            let call = Call {
+                tool: call.tool,
+                input: call.input,
+                capability: call.authority.capability.clone(),
+                limits: call.authority.limits,
+            };
+            let (wrote, mut pieces) = mpsc::channel(PIECES_MAX);
+            let forward = async {
+                while let Some(piece) = pieces.recv().await {
+                    let piece = match piece {
+                        Wrote::Out(bytes) => Piece::Stdout(bytes),
+                        Wrote::Err(bytes) => Piece::Stderr(bytes),
+                    };
+                    // A caller that went away takes this future with it.
+                    let _sent = out.send(piece).await;
+                }
+            };
+            let run = async {
+                let ran = executor.run(&call, Some(&wrote)).await;
+                drop(wrote);
+                ran
+            };
+            let (ran, ()) = tokio::join!(run, forward);
+            ran.map(finished).map_err(|error| refusal(&error))
+        })
+    }
+
+    fn close(&self, session: String) -> Boxed<()> {
+        let executor = Arc::clone(&self.executor);
+        Box::pin(async move { executor.close(&session).await })
+    }
+
+    fn status(&self) -> String {
+        format!("workspace {}", self.executor.options().workspace.display())
+    }
+
+    fn refused(&self, reason: &str, sentence: &str) {
+        record::refused(&self.audit, reason, sentence);
+    }
+}
+
+fn finished(ran: Ran) -> Finished {
+    let outcome = match (&ran.breach, ran.is_success) {
+        (Some(_), _) => Outcome::Breach,
+        (None, true) => Outcome::Done,
+        (None, false) => Outcome::Failed,
+    };
+    let usage = ran.usage.map_or_else(Usage::default, |usage| Usage {
+        wall_ms: usage.wall_ms,
+        cpu_ms: usage.cpu_ms,
+        memory_bytes_peak: usage.memory_bytes_peak,
+    });
+    Finished {
+        exit_code: ran.exit_code,
+        breach: ran.breach.unwrap_or_default(),
+        usage,
+        enforcement: ran.enforcement,
+        ..Finished::new(outcome, ran.text)
+    }
+}
+
+fn refusal(error: &ExecutorError) -> Refusal {
+    match error {
+        ExecutorError::Jail(JailError::Unavailable { .. }) => Refusal::Unavailable(sentence(error)),
+        ExecutorError::Jail(JailError::Busy { .. }) => Refusal::Busy(error.to_string()),
+        _ => Refusal::Refused(error.to_string()),
+    }
+}
+
+/// What to say of a call that was not carried out.
+pub(crate) fn sentence(error: &ExecutorError) -> String {
+    match error {
+        ExecutorError::Jail(JailError::Unavailable { .. }) => {
+            format!("SANDBOX_UNAVAILABLE: {error}; `aether doctor` shows what this machine has")
+        }
+        _ => error.to_string(),
+    }
+}

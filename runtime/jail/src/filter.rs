@@ -1,0 +1,74 @@
+//! The filters of system calls, made once and handed to every jail.
+
+use std::cell::OnceCell;
+use std::os::fd::OwnedFd;
+
+use aether_seccomp::{Breach, Instruction, Internet, Policy, Tool, Unix};
+use rustix::io::Errno;
+
+use crate::error::{JailError, Step};
+use crate::plan::Network;
+use crate::sys::{self, Listening};
+
+type Program = Vec<Instruction>;
+
+/// The programs, each made when it is first needed.
+#[derive(Default)]
+pub(crate) struct Filters {
+    isolated: OnceCell<Program>,
+    brokered: OnceCell<Program>,
+    first: OnceCell<Program>,
+}
+
+fn tool(network: &Network, breach: Breach) -> Policy {
+    let internet = match network {
+        Network::None => Internet::Denied,
+        Network::Brokered { .. } => Internet::StreamAndDatagram,
+    };
+    Policy::Tool(Tool { unix: Unix::Denied, internet, breach, ..Tool::default() })
+}
+
+fn make(policy: &Policy) -> Result<Program, JailError> {
+    policy.native_program().map_err(|error| {
+        crate::identity::unavailable("a filter of system calls", &error.to_string(), "run on x86_64 or aarch64")
+    })
+}
+
+fn kept<'a>(cell: &'a OnceCell<Program>, policy: &Policy) -> Result<&'a Program, JailError> {
+    if let Some(program) = cell.get() {
+        return Ok(program);
+    }
+    let program = make(policy)?;
+    Ok(cell.get_or_init(|| program))
+}
+
+impl Filters {
+    /// Makes what a jail with this network needs, so that its processes find it made.
+    pub(crate) fn ready(&self, network: &Network) -> Result<(), JailError> {
+        self.of_tool(network)?;
+        kept(&self.first, &Policy::Init).map(|_| ())
+    }
+
+    fn of_tool(&self, network: &Network) -> Result<&Program, JailError> {
+        let cell = if *network == Network::None { &self.isolated } else { &self.brokered };
+        kept(cell, &tool(network, Breach::Notify))
+    }
+
+    /// Puts this process, soon to be the tool, under its filter. Where nobody can be told of a forbidden call, because
+    /// a filter around this one has a listener, the kernel kills at once.
+    pub(crate) fn install_tool(&self, network: &Network) -> Result<Option<OwnedFd>, JailError> {
+        match sys::install(self.of_tool(network)?, Listening::Yes) {
+            Err(Errno::BUSY) => {
+                let deaf = make(&tool(network, Breach::Kill))?;
+                sys::install(&deaf, Listening::No).map_err(JailError::at(Step::Filter, ""))
+            }
+            installed => installed.map_err(JailError::at(Step::Filter, "")),
+        }
+    }
+
+    /// Puts this process, the first of its jail, under its filter.
+    pub(crate) fn install_first(&self) -> Result<(), JailError> {
+        let program = kept(&self.first, &Policy::Init)?;
+        sys::install(program, Listening::No).map(|_| ()).map_err(JailError::at(Step::Filter, "of the first process"))
+    }
+}

@@ -1,0 +1,234 @@
+//! What this machine can do, found out by doing it.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use crate::error::{JailError, Tier};
+use crate::group::Groups;
+use crate::identity::{Identity, unavailable};
+use crate::plan::{Access, Bind, Command, Execute, Guarantees, Limits, Network, Plan, Strength};
+use crate::server::no_namespaces;
+use crate::spawner::Spawner;
+use crate::sys::{self, Side, Wait};
+use crate::wire::{Reader, WireError, Writer};
+
+/// What this machine can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// The strongest jail that can be had.
+    pub tier: Tier,
+    /// Each mechanism.
+    pub mechanisms: Vec<Mechanism>,
+}
+
+/// One mechanism.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mechanism {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether it is there.
+    pub state: State,
+    /// What can be done where it is missing.
+    pub remedy: Option<String>,
+}
+
+/// Whether a mechanism is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is, and this is known of it.
+    Present(String),
+    /// It is not, for this reason.
+    Missing(String),
+}
+
+/// The namespaces of a jail, in the order in which they are tried.
+const NAMESPACES: &[(&str, i32)] = &[
+    ("user namespace", 0),
+    ("mount namespace", libc::CLONE_NEWNS),
+    ("process namespace", libc::CLONE_NEWPID),
+    ("network namespace", libc::CLONE_NEWNET),
+    ("ipc namespace", libc::CLONE_NEWIPC),
+    ("uts namespace", libc::CLONE_NEWUTS),
+    ("control group namespace", libc::CLONE_NEWCGROUP),
+];
+
+/// Finds out what this machine can do: makes each kind of namespace, control groups, and a whole jail in which nothing
+/// runs. Takes some ten milliseconds; it stays true until the machine starts again, so callers may keep it.
+///
+/// It executes this program again as a spawner, as [`Spawner::exec`] does.
+#[must_use]
+pub fn survey() -> Survey {
+    let mut mechanisms = Vec::new();
+    let mut tier = Tier::A;
+    match Spawner::exec() {
+        Err(error) => {
+            mechanisms.push(missing("spawner", &error));
+            tier = Tier::None;
+        }
+        Ok(spawner) => {
+            match spawner.survey() {
+                Ok(found) => mechanisms.extend(found),
+                Err(error) => mechanisms.push(missing("namespaces", &error)),
+            }
+            for (name, plan) in [
+                ("isolated jail", trial(Network::None, None)),
+                ("brokered jail", trial(Network::Brokered { ports: vec![443] }, None)),
+                ("granted directory", trial(Network::None, Some(std::env::temp_dir()))),
+            ] {
+                match spawner.park(&plan, 1).and_then(|()| spawner.park(&plan, 0)) {
+                    Ok(()) => mechanisms.push(present(name, "made, and ended again".into())),
+                    Err(error) => {
+                        mechanisms.push(missing(name, &error));
+                        tier = Tier::None;
+                    }
+                }
+            }
+        }
+    }
+    mechanisms.extend(others());
+    if tier == Tier::None && mechanisms.iter().any(|found| found.name == "filter of system calls" && found.is_present())
+    {
+        tier = Tier::W;
+    }
+    Survey { tier, mechanisms }
+}
+
+impl Mechanism {
+    fn is_present(&self) -> bool {
+        matches!(self.state, State::Present(_))
+    }
+}
+
+/// What needs no process of its own to be found out.
+fn others() -> Vec<Mechanism> {
+    let absent = |name, found: &str, remedy: &str| Mechanism {
+        name,
+        state: State::Missing(found.into()),
+        remedy: Some(remedy.into()),
+    };
+    let landlock = match sys::landlock_abi() {
+        0 => {
+            let (found, remedy) = crate::landlock::absence();
+            absent("landlock", found, remedy)
+        }
+        abi => present("landlock", format!("version {abi}")),
+    };
+    let filter = match sys::can_notify() {
+        true => present("filter of system calls", "with notification".into()),
+        false => absent(
+            "filter of system calls",
+            "the kernel has no user notification",
+            "use Linux 5.0 or newer, with CONFIG_SECCOMP_FILTER",
+        ),
+    };
+    let mut found = vec![landlock, filter];
+    found.extend(Groups::detect().survey());
+    found
+}
+
+fn present(name: &'static str, what: String) -> Mechanism {
+    Mechanism { name, state: State::Present(what), remedy: None }
+}
+
+fn missing(name: &'static str, error: &JailError) -> Mechanism {
+    match error {
+        JailError::Unavailable { missing } => {
+            let join = |part: fn(&crate::error::Missing) -> &String| {
+                missing.iter().map(part).cloned().collect::<Vec<_>>().join("; ")
+            };
+            Mechanism { name, state: State::Missing(join(|one| &one.found)), remedy: Some(join(|one| &one.remedy)) }
+        }
+        other => Mechanism { name, state: State::Missing(other.to_string()), remedy: None },
+    }
+}
+
+/// A jail that is made and never used.
+fn trial(network: Network, granted: Option<PathBuf>) -> Plan {
+    let bind =
+        |source: PathBuf| Bind { source, target: "/granted".into(), access: Access::Read, execute: Execute::Denied };
+    Plan {
+        binds: granted.map(bind).into_iter().collect(),
+        network,
+        limits: Limits {
+            runtime_ms_max: 1000,
+            cpu_ms_max: 1000,
+            memory_bytes_max: 64 << 20,
+            processes_max: 8,
+            open_files_max: 64,
+            file_bytes_max: 1 << 20,
+            scratch_bytes_max: 1 << 20,
+        },
+        command: Command { program: "/nothing".into(), args: vec!["nothing".into()], env: Vec::new(), cwd: "/".into() },
+        guarantees: Guarantees { sockets_absent: Strength::Approximate, ..Guarantees::default() },
+    }
+}
+
+/// In the spawner: makes each kind of namespace, and says what came of it.
+pub(crate) fn try_namespaces() -> Vec<u8> {
+    let mut out = Writer::default();
+    out.count(NAMESPACES.len());
+    for (_, flag) in NAMESPACES {
+        let error = Identity::choose(255).and_then(|identity| try_one(*flag as u64, identity)).err();
+        out.byte(error.is_some().into());
+        if let Some(error) = error {
+            crate::wire::write_error(&mut out, &error);
+        }
+    }
+    out.0
+}
+
+fn try_one(flag: u64, identity: Identity) -> Result<(), JailError> {
+    match sys::clone(libc::CLONE_NEWUSER as u64 | flag, None).map_err(no_namespaces)? {
+        Side::Child => {
+            let is_own = matches!(identity, Identity::Own { .. });
+            sys::exit((is_own && identity.assume().is_err()).into())
+        }
+        Side::Parent(pid, pidfd) => {
+            let mapped = identity.write_maps(pid as u32);
+            let reaped = sys::reap(pid, Wait::Until).map_err(no_namespaces);
+            drop(pidfd);
+            match (mapped, reaped?) {
+                (Ok(()), Some(reaped)) if reaped.status == 0 => Ok(()),
+                // Without this process the maps may be gone, too.
+                (Err(JailError::Step { errno: libc::ENOENT | libc::ESRCH, .. }), Some(reaped))
+                    if reaped.status == 0 =>
+                {
+                    Ok(())
+                }
+                (Err(error), _) => Err(error),
+                (Ok(()), _) => Err(unavailable(
+                    "user namespaces",
+                    "made, but without rights in them",
+                    "allow them to this program: an AppArmor profile with `userns,`, or sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+                )),
+            }
+        }
+    }
+}
+
+/// Reads what [`try_namespaces`] wrote.
+pub(crate) fn read_namespaces(bytes: &[u8]) -> Result<Vec<Mechanism>, WireError> {
+    let mut from = Reader(bytes);
+    let count = from.count(NAMESPACES.len())?;
+    let mut found = Vec::with_capacity(count);
+    for (name, _) in &NAMESPACES[..count] {
+        found.push(match from.byte()? {
+            0 => present(name, "made".into()),
+            1 => missing(name, &crate::wire::read_error(&mut from)?),
+            _ => return Err(WireError::Value),
+        });
+    }
+    from.end()?;
+    Ok(found)
+}
+
+impl Spawner {
+    fn survey(&self) -> Result<Vec<Mechanism>, JailError> {
+        let (control, other) = crate::socket::pair().map_err(JailError::at(crate::Step::Exchange, ""))?;
+        self.ask_for_survey(other.as_fd())?;
+        drop(other);
+        let bytes = crate::spawner::answer(&control)?.bytes;
+        read_namespaces(&bytes[1..])
+            .map_err(|error| JailError::Gone { why: format!("its answer cannot be read: {error}") })
+    }
+}

@@ -1,0 +1,152 @@
+//! `git`, so that neither a hostile repository nor this machine's settings decide what it does.
+
+use std::sync::Arc;
+
+use aether_core::capability::Host;
+use aether_core::tool::{Manifest, Needs};
+use aether_tools::{Kind, Scope, Shape, optional, required};
+
+use crate::hosts::{self, HOSTS};
+use crate::order::{Line, Order};
+use crate::run_program::arguments;
+use crate::shell::folder;
+use crate::{Program, SECONDS_DEFAULT, SYSTEM, at_work, declared};
+
+const SHAPE: Shape = Shape(&[
+    required("args", Kind::Texts, ""),
+    optional("folder", Kind::Text, ""),
+    optional(HOSTS, Kind::Texts, "of remotes"),
+]);
+
+/// Settings that win over the repository's own (`git-config(1)`): whatever could name a program to execute.
+const SETTINGS: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.editor=true",
+    "core.sshCommand=false",
+    "core.askPass=true",
+    "core.alternateRefsCommand=",
+    "credential.helper=",
+    "commit.gpgSign=false",
+    "tag.gpgSign=false",
+    "gpg.program=false",
+    "diff.external=",
+    "sequence.editor=true",
+    "uploadpack.packObjectsHook=",
+    "protocol.allow=never",
+    "protocol.https.allow=always",
+    "protocol.file.allow=user",
+    "submodule.recurse=false",
+    "safe.directory=*",
+    "advice.detachedHead=false",
+];
+
+/// Options of `git` itself that would undo those settings, or lead out of the directory.
+const FORBIDDEN: &[&str] = &["-c", "--config-env", "--exec-path", "-C", "--git-dir", "--work-tree", "--namespace"];
+/// Options of its commands that name a program to execute.
+const EXECUTING: &[&str] =
+    &["--upload-pack", "--receive-pack", "--exec", "-u", "--extcmd", "--open-files-in-pager", "-O"];
+
+/// The tool.
+pub(crate) struct Git {
+    manifest: Arc<Manifest>,
+    scope: Arc<Scope>,
+}
+
+impl Git {
+    pub(crate) fn new(scope: Arc<Scope>) -> Git {
+        let description = "Run git in the jail, without hooks or helpers.";
+        Git { manifest: declared("git", description, &SHAPE, &[SYSTEM]), scope }
+    }
+}
+
+impl Program for Git {
+    fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    fn read(&self, input: &str) -> Result<(Needs, Order), String> {
+        let input = SHAPE.read(input)?;
+        let words = arguments(input.texts("args").into_iter().flatten())?;
+        check(&words)?;
+        let needs = hosts::needs(&input, at_work(&[SYSTEM]), remotes(&words)?)?;
+        let mut args = vec!["--no-pager".to_owned()];
+        for setting in SETTINGS {
+            args.extend(["-c".to_owned(), (*setting).to_owned()]);
+        }
+        args.extend(words);
+        let line = Line {
+            program: "git".into(),
+            args,
+            env: environment(),
+            folder: folder(&self.scope, &input)?,
+            stdin: String::new(),
+            seconds_max: SECONDS_DEFAULT,
+        };
+        Ok((needs, Order::Once(line)))
+    }
+}
+
+/// Refuses what would take a setting or a program from the call (P4).
+fn check(words: &[String]) -> Result<(), String> {
+    let Some(command) = words.first() else { return Err("`args` is empty; give a command such as `status`".into()) };
+    if FORBIDDEN.iter().any(|option| command.starts_with(option)) {
+        return Err(format!("`{command}` is not taken; use `folder` to choose a directory"));
+    }
+    let names = |word: &String, option: &&str| word == option || word.starts_with(&format!("{option}="));
+    // `-u` executes something for these commands alone; elsewhere it means `--set-upstream` or `--update`.
+    let is_transfer = matches!(command.as_str(), "clone" | "fetch-pack" | "ls-remote" | "fetch" | "pull");
+    let is_grep = command == "grep";
+    let harmless = |option: &&&str| match **option {
+        "-u" => !is_transfer,
+        "-O" => !is_grep,
+        _ => false,
+    };
+    let executing = EXECUTING.iter().filter(|option| !harmless(option));
+    for option in executing {
+        if let Some(word) = words.iter().find(|word| names(word, option)) {
+            return Err(format!("`{word}` would execute a program; it is not taken"));
+        }
+    }
+    match words.iter().find(|word| word.starts_with("ext::") || word.starts_with("ssh://") || is_scp(word)) {
+        Some(word) => Err(format!("`{word}`: only https:// remotes are reached")),
+        None => Ok(()),
+    }
+}
+
+/// `git@host:path`, as `scp` writes it.
+fn is_scp(word: &str) -> bool {
+    word.split_once(':').is_some_and(|(left, _)| left.contains('@') && !left.contains('/'))
+}
+
+/// The hosts of the URLs among the arguments.
+fn remotes(words: &[String]) -> Result<Vec<Host>, String> {
+    let mut hosts = Vec::new();
+    for word in words {
+        let Some(rest) = word.strip_prefix("https://") else { continue };
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return Err("a URL with a user name or password is not taken".into());
+        }
+        hosts.push(Host::parse(authority).map_err(|error| error.to_string())?);
+    }
+    Ok(hosts)
+}
+
+/// No settings of the machine or the person, no questions, and a name of its own for commits.
+fn environment() -> Vec<(&'static str, String)> {
+    let fixed = [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_OPTIONAL_LOCKS", "0"),
+        ("GIT_ATTR_NOSYSTEM", "1"),
+        ("GIT_LFS_SKIP_SMUDGE", "1"),
+        ("GIT_AUTHOR_NAME", "Aether"),
+        ("GIT_AUTHOR_EMAIL", "aether@localhost"),
+        ("GIT_COMMITTER_NAME", "Aether"),
+        ("GIT_COMMITTER_EMAIL", "aether@localhost"),
+    ];
+    fixed.map(|(name, value)| (name, value.to_owned())).to_vec()
+}

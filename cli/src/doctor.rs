@@ -2,6 +2,8 @@
 
 mod network;
 mod place;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod sandbox;
 
 use aether_terminal::{Stream, Style, is_terminal, neutral};
 use serde_json::{Value, json};
@@ -102,6 +104,8 @@ pub(crate) fn doctor(invocation: &Invocation) -> Result<Exit, Trouble> {
     let mut checks = vec![version()];
     checks.extend(configuration(&boot, &faults));
     checks.extend(place::checks(&boot));
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    checks.extend(sandbox::checks(&aether_jail::survey()));
     checks.push(terminal(&boot));
     let runtime = runtime()?;
     checks.extend(runtime.block_on(network::checks(&boot, invocation.has("network"))));
@@ -142,9 +146,9 @@ fn shown(boot: &Boot, checks: &[Check], broken: usize) -> String {
             Status::Skipped => style.dim(&status),
         };
         let took = check.ms.map_or(String::new(), |ms| format!(" ({ms} ms)"));
-        text.push_str(&format!("{status} {:<22} {}{took}\n", check.name, neutral(&check.found)));
+        text.push_str(&format!("{status} {:<32} {}{took}\n", check.name, neutral(&check.found)));
         if let Some(remedy) = &check.remedy {
-            text.push_str(&format!("{:<31} {}\n", "", style.cyan(&format!("-> {}", neutral(remedy)))));
+            text.push_str(&format!("{:<41} {}\n", "", style.cyan(&format!("-> {}", neutral(remedy)))));
         }
     }
     let verdict = match broken {

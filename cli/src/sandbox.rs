@@ -23,8 +23,8 @@ use crate::boot::Boot;
 use crate::policy;
 use crate::run::runtime;
 use crate::secure::record;
-use crate::secure::settings::Settings;
 use crate::secure::sentence;
+use crate::secure::settings::Settings;
 use crate::setup::{whole_grant, workspace};
 use crate::show::{eprint, write_out};
 use crate::trouble::{Exit, Trouble};
@@ -99,7 +99,9 @@ pub(crate) fn explain(invocation: &Invocation) -> Result<Exit, Trouble> {
 impl Case {
     fn read(invocation: &Invocation, words: &[String]) -> Result<Case, Trouble> {
         let Some((program, args)) = words.split_first() else {
-            return Err(Trouble::usage("there is no program; usage: aether sandbox run [--manifest FILE] -- PROGRAM [ARGUMENT…]"));
+            return Err(Trouble::usage(
+                "there is no program; usage: aether sandbox run [--manifest FILE] -- PROGRAM [ARGUMENT…]",
+            ));
         };
         let boot = Boot::new(invocation)?;
         let workspace = workspace(&boot)?;
@@ -126,7 +128,7 @@ impl Case {
             args: args.to_vec(),
             env: Vec::new(),
             folder: String::new(),
-            stdin: String::new(),
+            input: String::new(),
             seconds_max: u64::MAX / 1000,
         };
         let plan = plan(&options, &capability, limits, &line).map_err(Trouble::usage)?;
@@ -150,8 +152,13 @@ impl Case {
             tools: None,
             limits: manifest.limits,
         };
-        let gate =
-            Gate { grant: &grant, policy: &table, askers: [Asker::Terminal; 2], label: Label::default(), standing: &[] };
+        let gate = Gate {
+            grant: &grant,
+            policy: &table,
+            askers: [Asker::Terminal; 2],
+            label: Label::default(),
+            standing: &[],
+        };
         let needs = Needs { acts: manifest.acts, capability: self.capability.clone(), label: Label::default() };
         let input = serde_json::to_string(words).unwrap_or_default();
         let call = ToolCall { id: "typed".into(), name: manifest.name.clone(), input: input.into() };
@@ -314,8 +321,9 @@ fn secrets(manifest: &ToolManifest, policy: &PolicyFile) -> Result<Vec<Secret>, 
 
 fn value(name: &str, reference: &SecretReference) -> Result<Zeroizing<String>, Trouble> {
     let text = match reference {
-        SecretReference::Variable(variable) => std::env::var(&**variable)
-            .map_err(|_| Trouble::usage(format!("the secret `{name}` is not there: the variable {variable} is not set")))?,
+        SecretReference::Variable(variable) => std::env::var(&**variable).map_err(|_| {
+            Trouble::usage(format!("the secret `{name}` is not there: the variable {variable} is not set"))
+        })?,
         SecretReference::File(path) => {
             let path = match path.strip_prefix("~/") {
                 Some(rest) => std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(rest),

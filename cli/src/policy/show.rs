@@ -55,6 +55,7 @@ fn table(policy: &PolicyFile, text: &mut String) {
     for asker in Asker::ALL {
         text.push_str(&format!(" {:<9}", asker.name()));
     }
+    text.truncate(text.trim_end().len());
     text.push('\n');
     for act in Act::ALL {
         text.push_str(&format!("{:<16}", act.name()));

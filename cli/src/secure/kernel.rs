@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aether_core::tool::{Authorized, Output};
 use aether_core::transcript::ToolOutcome;
 use aether_core::words::TaskId;
-use aether_sidecar::{Call, Notice, Options, Outcome, Sidecar, SidecarError};
+use aether_sidecar::{Call, Notice, Options, Outcome, Piece, Sidecar, SidecarError};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -17,25 +17,32 @@ use crate::trouble::Trouble;
 /// The sidecar, and what it is started with.
 pub(crate) struct Kernel {
     options: Options,
+    audit: Audit,
     sidecar: Mutex<Option<Arc<Sidecar>>>,
 }
 
 impl Kernel {
     pub(crate) fn new(settings: &Settings, audit: Audit) -> Kernel {
+        let told = audit.clone();
         let options = Options {
             settings: Zeroizing::new(settings.encode().into_bytes()),
             issuer: crate::show::random_bytes(),
-            notice: Some(Arc::new(move |notice: Notice| record::notice(&audit, &notice))),
+            notice: Some(Arc::new(move |notice: Notice| record::notice(&told, &notice))),
             ..Options::default()
         };
-        Kernel { options, sidecar: Mutex::default() }
+        Kernel { options, audit, sidecar: Mutex::default() }
     }
 
     pub(crate) async fn run(self: Arc<Kernel>, task: Option<TaskId>, authorized: Authorized) -> Output {
         let label = authorized.needs().label;
         let (outcome, text) = match self.ask(task, &authorized).await {
             Ok(finished) => finished,
-            Err(error) => (ToolOutcome::Failed, error.to_string()),
+            Err(error) => {
+                if let SidecarError::Refused { reason, .. } = &error {
+                    record::refused(&self.audit, &authorized.call().name, reason);
+                }
+                (ToolOutcome::Failed, error.to_string())
+            }
         };
         Output { outcome, text: text.into(), label }
     }
@@ -50,7 +57,12 @@ impl Kernel {
             limits: authorized.limits(),
             session: None,
         };
-        let finished = sidecar.run(call).await?.finish(|_piece| {}).await?;
+        let hear = |piece| {
+            if let Piece::Note(line) = piece {
+                record::heard(&self.audit, &line);
+            }
+        };
+        let finished = sidecar.run(call).await?.finish(hear).await?;
         let outcome = if finished.outcome == Outcome::Done { ToolOutcome::Done } else { ToolOutcome::Failed };
         Ok((outcome, finished.text))
     }

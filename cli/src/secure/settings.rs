@@ -11,7 +11,6 @@ use aether_programs::{Available, Programs};
 use aether_tools::Scope;
 use serde_json::{Value, json};
 
-use crate::audit::Audit;
 use crate::boot::Boot;
 use crate::trouble::Trouble;
 
@@ -31,7 +30,6 @@ pub(crate) struct Settings {
     exceptions: Vec<String>,
     ca_file: Option<PathBuf>,
     tools_denied: Vec<String>,
-    data: PathBuf,
 }
 
 impl Settings {
@@ -55,7 +53,6 @@ impl Settings {
             exceptions: policy.private_exceptions().iter().map(ToString::to_string).collect(),
             ca_file: boot.config.text("network.ca_file").filter(|path| !path.is_empty()).map(PathBuf::from),
             tools_denied: policy.tools_denied().iter().map(|name| name.to_string()).collect(),
-            data: boot.directories.data.clone(),
         }
     }
 
@@ -98,21 +95,10 @@ impl Settings {
         self.protected.clone()
     }
 
-    /// The data directory: the one place that the sidecar changes.
-    pub(crate) fn data(&self) -> &Path {
-        &self.data
-    }
-
-    /// The audit log that goes with them.
-    pub(crate) fn audit(&self) -> Audit {
-        Audit::new(&self.data)
-    }
-
     /// As one text.
     pub(crate) fn encode(&self) -> String {
-        let paths = |paths: &[PathBuf]| {
-            paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<String>>()
-        };
+        let paths =
+            |paths: &[PathBuf]| paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<String>>();
         json!({
             "workspace": self.workspace.to_string_lossy(),
             "home": self.home.as_ref().map(|path| path.to_string_lossy()),
@@ -123,7 +109,6 @@ impl Settings {
             "exceptions": self.exceptions,
             "ca_file": self.ca_file.as_ref().map(|path| path.to_string_lossy()),
             "tools_denied": self.tools_denied,
-            "data": self.data.to_string_lossy(),
         })
         .to_string()
     }
@@ -157,7 +142,6 @@ impl Settings {
             exceptions: list("exceptions")?,
             ca_file: value["ca_file"].as_str().map(PathBuf::from),
             tools_denied: list("tools_denied")?,
-            data: text("data")?.into(),
         })
     }
 }
@@ -178,7 +162,6 @@ mod tests {
             exceptions: vec!["10.0.0.0/8".into()],
             ca_file: Some("/ca.pem".into()),
             tools_denied: vec!["node".into()],
-            data: "/data".into(),
         };
         assert_eq!(Settings::decode(settings.encode().as_bytes()), Ok(settings));
         assert!(Settings::decode(b"{}").is_err());

@@ -1,30 +1,29 @@
 //! The sidecar's side: what it is made of, and how it carries proven calls out.
 
-use std::path::PathBuf;
+use std::collections::VecDeque;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aether_executor::{Call, Executor, ExecutorError, Finished as Ran, Piece as Wrote};
+use aether_executor::{Call, Executor, ExecutorError, Fact, Finished as Ran, Piece as Wrote, Watcher};
 use aether_jail::{JailError, Spawner};
 use aether_sidecar::{Boxed, Finished, Outcome, Piece, Pieces, Proven, Refusal, Setup, Usage, Worker};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::audit::Audit;
-use crate::secure::record;
+use crate::secure::record::Line;
 use crate::secure::settings::Settings;
+use crate::show::eprint;
 
 /// Pieces that wait between a program and the connection.
 const PIECES_MAX: usize = 4;
 
 /// Runs as the sidecar.
 pub(crate) fn serve() -> ExitCode {
-    aether_sidecar::serve(&mut Sidecar { spawner: None, data: None })
+    aether_sidecar::serve(&mut Sidecar { spawner: None })
 }
 
 struct Sidecar {
     spawner: Option<Spawner>,
-    data: Option<PathBuf>,
 }
 
 impl Setup for Sidecar {
@@ -35,33 +34,56 @@ impl Setup for Sidecar {
 
     fn worker(&mut self, settings: Zeroizing<Vec<u8>>) -> Result<Arc<dyn Worker>, String> {
         let settings = Settings::decode(&settings)?;
-        let audit = settings.audit();
-        // The log has to be there before this process gives up changing anything else.
-        std::fs::create_dir_all(settings.data()).map_err(|error| format!("{}: {error}", settings.data().display()))?;
-        self.data = Some(settings.data().to_owned());
+        let told: Told = Arc::default();
+        let heard = Arc::clone(&told);
+        let watcher: Watcher = Arc::new(move |fact: &Fact<'_>| {
+            let mut told = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(line) = Line::of(fact).filter(|_| told.len() < TOLD_MAX) {
+                told.push_back(line.encode());
+            }
+        });
         let mut options = settings.options().map_err(|trouble| trouble.to_string())?;
         // What was forked first cannot be had again once this process is confined: without it, it ends.
         options.spawner = Arc::new(|| Err(JailError::Gone { why: "the sidecar's spawner ended".into() }));
         let spawner = self.spawner.take().map(|spawner| spawner.protecting(settings.protected()));
-        let executor = Executor::new(options, spawner, record::watcher(audit.clone()));
-        Ok(Arc::new(Carrying { executor: Arc::new(executor), audit }))
+        let executor = Executor::new(options, spawner, watcher);
+        Ok(Arc::new(Carrying { executor: Arc::new(executor), told }))
     }
 
     fn confine(&mut self) -> Result<(), String> {
-        let data = self.data.as_deref().ok_or("the sidecar has no settings yet")?;
-        aether_jail::confine(&[data]).map_err(|error| error.to_string())
+        aether_jail::confine(&[]).map_err(|error| error.to_string())
     }
 }
 
 /// Carries proven calls out.
 struct Carrying {
     executor: Arc<Executor>,
-    audit: Audit,
+    told: Told,
+}
+
+/// Lines for the audit log, until a call takes them along.
+type Told = Arc<Mutex<VecDeque<String>>>;
+
+/// The most lines that wait. What a background job does between two calls fits; a flood of refusals does not have to.
+const TOLD_MAX: usize = 1_024;
+
+/// Sends along what is to be written down.
+async fn tell(told: &Told, out: &Pieces) {
+    loop {
+        let next = told.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        match next {
+            // A caller that went away takes this future with it.
+            Some(line) => {
+                let _sent = out.send(Piece::Note(line)).await;
+            }
+            None => return,
+        }
+    }
 }
 
 impl Worker for Carrying {
     fn run(&self, call: Proven, out: Pieces) -> Boxed<Result<Finished, Refusal>> {
-        let executor = Arc::clone(&self.executor);
+        let (executor, told) = (Arc::clone(&self.executor), Arc::clone(&self.told));
         Box::pin(async move {
             let call = Call {
                 tool: call.tool,
@@ -78,6 +100,7 @@ impl Worker for Carrying {
                     };
                     // A caller that went away takes this future with it.
                     let _sent = out.send(piece).await;
+                    tell(&told, &out).await;
                 }
             };
             let run = async {
@@ -86,6 +109,7 @@ impl Worker for Carrying {
                 ran
             };
             let (ran, ()) = tokio::join!(run, forward);
+            tell(&told, &out).await;
             ran.map(finished).map_err(|error| refusal(&error))
         })
     }
@@ -100,7 +124,8 @@ impl Worker for Carrying {
     }
 
     fn refused(&self, reason: &str, sentence: &str) {
-        record::refused(&self.audit, reason, sentence);
+        // The caller is told, and writes it down; this is for whoever reads the sidecar's own log.
+        eprint(&format!("refused ({reason}): {sentence}"));
     }
 }
 

@@ -20,8 +20,8 @@ use crate::setup::{whole_grant, workspace};
 use crate::show::{eprint, write_out};
 use crate::trouble::{Exit, Trouble};
 
-/// The widest column, in characters; what is longer goes on beyond it.
-const COLUMN_MAX: usize = 40;
+/// The width of a column, in characters; what is longer goes on in the next line.
+const COLUMN_CHARS: usize = 26;
 
 /// `aether tool show NAME | FILE`.
 pub(crate) fn show(invocation: &Invocation) -> Result<Exit, Trouble> {
@@ -101,17 +101,9 @@ fn told(view: &View<'_>, left: &Effective, columns: &[[String; 9]; 3]) -> String
     let tool = view.tool;
     let mut text = view.file.map_or(String::new(), |file| format!("{file} is sound\n\n"));
     text.push_str(&format!("{} {} ({})\n{}\n\n", tool.name, tool.version, tool.runtime, tool.description));
-    let width = |column: usize| {
-        let longest = columns[column].iter().map(|phrase| phrase.chars().count()).max().unwrap_or(0);
-        longest.clamp(9, COLUMN_MAX)
-    };
-    let mut row = |subject: &str, [declared, granted, effective]: [&str; 3]| {
-        let (first, second) = (width(0), width(1));
-        text.push_str(&format!("{subject:<10} {declared:<first$}  {granted:<second$}  {effective}\n"));
-    };
-    row("", ["declared", "granted", "effective"]);
+    row(&mut text, "", ["declared", "granted", "effective"]);
     for (n, subject) in words::SUBJECTS.into_iter().enumerate() {
-        row(subject, [&columns[0][n], &columns[1][n], &columns[2][n]]);
+        row(&mut text, subject, [&columns[0][n], &columns[1][n], &columns[2][n]]);
     }
     text.push_str(&format!("\npolicy     {}\n", judged(tool, left, view.policy)));
     for (act, why) in &left.withheld {
@@ -133,6 +125,33 @@ fn told(view: &View<'_>, left: &Effective, columns: &[[String; 9]; 3]) -> String
     }
     text.push_str(&format!("input      {}\n", tool.input));
     neutral(&text)
+}
+
+/// One row of three columns, in as many lines as the longest phrase needs.
+fn row(text: &mut String, subject: &str, phrases: [&str; 3]) {
+    let columns = phrases.map(lines);
+    let height = columns.iter().map(Vec::len).max().unwrap_or(0);
+    for n in 0..height {
+        let [declared, granted, effective] = columns.each_ref().map(|column| column.get(n).map_or("", String::as_str));
+        let subject = if n == 0 { subject } else { "" };
+        let line = format!("{subject:<10} {declared:<COLUMN_CHARS$}  {granted:<COLUMN_CHARS$}  {effective}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+/// A phrase, broken behind its commas.
+fn lines(phrase: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for item in phrase.split_inclusive(", ") {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() || line.chars().count() + item.trim_end().chars().count() <= COLUMN_CHARS => {
+                line.push_str(item);
+            }
+            _ => lines.push(item.to_owned()),
+        }
+    }
+    lines
 }
 
 /// What the policy table says of what is left.

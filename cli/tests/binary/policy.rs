@@ -221,6 +221,10 @@ fn a_model_cannot_change_what_decides_over_it() {
     let home = nest.home().to_string_lossy().into_owned();
     nest.aether(&["run", "write", "--yes", "--workspace", &home]).run().exits(0);
     assert!(nest.path("notes.txt").exists(), "everything else in such a workspace can be written");
+    nest.decide("guest.write", "deny");
+    let key = r#"{"path":".local/share/aether/trust/machine.key"}"#;
+    let read = nest.run(&["tool", "run", "read_file", key, "--workspace", &home]).exits(1);
+    read.says("belongs to this program's own data").hides("ed25519-seed");
     let config = nest.path(".config/aether").to_string_lossy().into_owned();
     let inside = nest.run(&["tool", "run", "write_file", WRITE, "--workspace", &config]);
     inside.exits(1).says("belongs to this program's own configuration");

@@ -36,9 +36,9 @@ pub enum Outcome {
 }
 
 /// How long one run may take in all.
-const RUN_MAX: Duration = Duration::from_secs(20);
+const RUN_MAX: Duration = Duration::from_secs(30);
 /// The most of an output that is kept.
-const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+const OUTPUT_BYTES_MAX: u64 = 160 << 20;
 
 /// What one process left.
 struct Ended {
@@ -223,10 +223,15 @@ fn judge(attack: &Attack, stage: &Stage, place: &Where, ended: &Ended) -> Outcom
         Some(false) if said_through(&said) => return Outcome::Stopped("NOTHING came of it on the host".to_owned()),
         _ => {}
     }
-    if let Some(outcome) = said {
-        return outcome;
+    let launcher = launcher_said(&ended.err).filter(|_| matches!(place, Where::Inside(_) | Where::Unplugged(_)));
+    // Who is killed for a call may still have seen the call fail: the killing is what counts.
+    if let Some(Outcome::Stopped(how)) = &launcher
+        && how.starts_with("breach")
+        && !said_through(&said)
+    {
+        return Outcome::Stopped(how.clone());
     }
-    if let (Where::Inside(_) | Where::Unplugged(_), Some(outcome)) = (place, launcher_said(&ended.err)) {
+    if let Some(outcome) = said.or(launcher) {
         return outcome;
     }
     match ended.status {
@@ -260,19 +265,19 @@ fn said(ended: &Ended) -> Option<Outcome> {
 /// What the launcher says of a run that it ended or never began.
 fn launcher_said(err: &str) -> Option<Outcome> {
     let line = err.lines().find_map(|line| line.strip_prefix("aether: "))?;
-    let is_breach = ["exceeded", "forbidden system call"].iter().any(|word| line.contains(word));
-    Some(Outcome::Stopped(format!("{}: {line}", if is_breach { "breach" } else { "refused" })))
+    let told = line.strip_prefix("killed: ").map(|breach| format!("breach: {breach}"));
+    Some(Outcome::Stopped(told.unwrap_or_else(|| format!("refused: {line}"))))
 }
 
 /// Kills the launcher and looks whether what it launched lives on.
 fn survive(launcher: &mut Command, word: &str) -> std::io::Result<Outcome> {
-    let mut child = quiet(launcher).spawn()?;
+    let mut child = launcher.stdout(Stdio::null()).spawn()?;
     let is_alive = || -> bool { !processes_with(word).is_empty() };
     let found = until(Duration::from_secs(5), &is_alive);
     if !found {
         child.kill()?;
-        child.wait()?;
-        return Ok(Outcome::Unclear("the sleeper never showed".to_owned()));
+        let ended = finish(child)?;
+        return Ok(launcher_said(&ended.err).unwrap_or_else(|| Outcome::Unclear("the sleeper never showed".to_owned())));
     }
     let only = processes_with(word);
     child.kill()?;

@@ -144,6 +144,7 @@ impl Stage {
             "workspace/out",
             "workspaceX",
             "outside",
+            "sockets",
             "granted",
             "home/.ssh",
             "home/.aws",
@@ -168,8 +169,8 @@ impl Stage {
             fs::write(place.join(plain), "as it was\n")?;
             fs::set_permissions(place.join(plain), fs::Permissions::from_mode(0o666))?;
         }
-        self.sockets.push(UnixListener::bind(place.join("outside/docker.sock"))?);
-        self.datagrams = Some(UnixDatagram::bind(place.join("outside/datagram"))?);
+        self.sockets.push(UnixListener::bind(place.join("sockets/docker.sock"))?);
+        self.datagrams = Some(UnixDatagram::bind(place.join("sockets/datagram"))?);
         Ok(())
     }
 
@@ -285,6 +286,7 @@ fn words(house: &House, place: &Path) -> BTreeMap<&'static str, String> {
         ("workspace", dir("workspace")),
         ("outside", dir("outside")),
         ("granted", dir("granted")),
+        ("sockets", dir("sockets")),
         ("home", dir("home")),
         ("config", dir("config")),
         ("data", dir("data")),

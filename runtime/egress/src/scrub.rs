@@ -139,11 +139,11 @@ impl Form {
                 }
             }
             if places.next.is_empty() {
-                return if is_cut { Found::Perhaps } else { Found::Nothing };
+                return Found { end: None, is_open: is_cut };
             }
             std::mem::swap(&mut places.now, &mut places.next);
         }
-        places.now.iter().max().map_or(Found::Nothing, |end| Found::Whole(*end))
+        Found { end: places.now.iter().max().copied(), is_open: is_cut }
     }
 }
 
@@ -154,13 +154,12 @@ struct Places {
     next: Vec<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
-    /// The bytes end before that is known.
-    Perhaps,
-    /// Up to here.
-    Whole(usize),
+/// What became of looking for a form.
+struct Found {
+    /// Where it ends, if it is there.
+    end: Option<usize>,
+    /// Whether more bytes could make it one, or a longer one.
+    is_open: bool,
 }
 
 /// What the start of some bytes may stand for.
@@ -302,7 +301,7 @@ impl Scrubber {
     fn release(&mut self, out: &mut Vec<u8>, end: End) {
         let mut at = 0;
         while let Some(byte) = self.held.get(at) {
-            if self.needles.starts[usize::from(*byte)] && self.look(at) == Found::Perhaps && end == End::Open {
+            if self.needles.starts[usize::from(*byte)] && self.look(at) && end == End::Open {
                 break;
             }
             out.push(if at < self.masked { MASK } else { self.held[at] });
@@ -312,17 +311,16 @@ impl Scrubber {
         self.masked = self.masked.saturating_sub(at);
     }
 
-    /// Looks for every form at this place and remembers how far what was found goes.
-    fn look(&mut self, at: usize) -> Found {
-        let mut found = Found::Nothing;
+    /// Looks for every form at this place and remembers how far what was found goes. Says whether more bytes could change
+    /// that.
+    fn look(&mut self, at: usize) -> bool {
+        let mut is_open = false;
         for form in &self.needles.forms {
-            match form.find(&self.held[at..], &mut self.places) {
-                Found::Nothing => {}
-                Found::Perhaps => found = Found::Perhaps,
-                Found::Whole(length) => self.masked = self.masked.max(at + length),
-            }
+            let found = form.find(&self.held[at..], &mut self.places);
+            self.masked = self.masked.max(found.end.map_or(0, |end| at + end));
+            is_open |= found.is_open;
         }
-        found
+        is_open
     }
 }
 
@@ -491,11 +489,20 @@ mod tests {
 
     #[test]
     fn overlapping_and_adjacent_echoes() {
-        let needles = needles(b"abcabcabc");
-        assert_eq!(scrub(&needles, b"xabcabcabcabcx"), b"x************x");
-        assert_eq!(scrub(&needles, b"abcabcabcabcabcabc"), b"******************");
+        let thrice = needles(b"abcabcabc");
+        assert_eq!(scrub(&thrice, b"xabcabcabcabcx"), b"x************x");
+        assert_eq!(scrub(&thrice, b"abcabcabcabcabcabc"), b"******************");
         let two = Arc::new(Needles::new([&b"first-secret"[..], b"second-secret"].into_iter()));
         assert_eq!(scrub(&two, b"first-secretsecond-secret."), b"*************************.");
+        // The last byte can be read in two ways, one of them longer.
+        let percent = needles(b"7-bytes%");
+        for cut in 0..=10 {
+            let (mut scrubber, mut out) = (Scrubber::new(Arc::clone(&percent)), Vec::new());
+            scrubber.feed(&b"7-bytes%25"[..cut], &mut out);
+            scrubber.feed(&b"7-bytes%25"[cut..], &mut out);
+            scrubber.finish(&mut out);
+            assert_eq!(out, b"**********", "cut at {cut}");
+        }
         let none = Arc::new(Needles::new([].into_iter()));
         assert_eq!(scrub(&none, b"%+\\&x"), b"%+\\&x");
     }

@@ -11,11 +11,16 @@ use aether_jail::{Access, Bind, Execute, Plan};
 const INSIDE: &str = "/etc/ssl/aether.pem";
 
 /// Where systems keep the certificates that they trust, in one file.
-const SYSTEM: &[&str] =
-    &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"];
+const SYSTEM: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
 
 /// Variables by which programs are told of a trust store: OpenSSL, curl, git, Python's requests, Node.js.
-const VARIABLES: &[&str] = &["SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
+const VARIABLES: &[&str] =
+    &["SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
 /// A file that only its owner reads, removed with this.
 pub(crate) struct Bundle(PathBuf);

@@ -9,7 +9,7 @@ use aether_core::capability::{Capability, Network};
 use aether_core::tool::Limits;
 use aether_egress::{Broker, Quotas, Range, Rules, Secret, Serving};
 use aether_jail::{
-    Ended, Enforcement, Guarantees, JailError, Plan, Sandbox, Spawner, Status, Strength, Streams, Usage,
+    Ended, Enforcement, Guarantees, JailError, Plan, Sandbox, Spawner, Status, Streams, Strength, Usage,
 };
 use aether_programs::{Line, Order, Programs};
 use tokio::io::Interest;
@@ -17,12 +17,12 @@ use tokio::net::UnixDatagram;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::mpsc;
 
+use crate::bundle::Bundle;
 use crate::capture::Capture;
 use crate::error::{ExecutorError, system};
-use crate::bundle::Bundle;
 use crate::pipes;
 use crate::plan::plan;
-use crate::session::Sessions;
+use crate::session::{Sessions, Wish};
 use crate::watch::{Fact, Watcher};
 
 /// The most bytes that one call may write; most of them are never kept.
@@ -131,7 +131,7 @@ impl Executor {
         let finished = match order {
             Order::Once(line) => self.once(call, &line, pieces).await,
             Order::Session { name, action, seconds_max } => {
-                self.sessions.act(self, call, &name, action, seconds_max, pieces).await
+                self.sessions.act(self, call, Wish { name: &name, action, seconds_max }, pieces).await
             }
         };
         self.note_unavailable(&call.tool, &finished);
@@ -153,8 +153,18 @@ impl Executor {
 
     async fn once(&self, call: &Call, line: &Line, pieces: Option<&Pieces>) -> Result<Finished, ExecutorError> {
         let plan = plan(&self.options, &call.capability, call.limits, line)?;
-        let input = line.stdin.clone().into_bytes();
-        self.execute(Job { tool: &call.tool, plan, reach: Reach { network: &call.capability.network, secrets: &[] }, stdin: Source::Bytes(input) }, call.limits.output_bytes_max, pieces).await
+        let input = line.input.clone().into_bytes();
+        self.execute(
+            Job {
+                tool: &call.tool,
+                plan,
+                reach: Reach { network: &call.capability.network, secrets: &[] },
+                stdin: Source::Bytes(input),
+            },
+            call.limits.output_bytes_max,
+            pieces,
+        )
+        .await
     }
 
     /// Runs a program by its plan, to its end.
@@ -265,11 +275,8 @@ impl Executor {
 
     fn serve(&self, tool: &str, gateway: aether_jail::Gateway, reach: Reach<'_>) -> Result<Serving, ExecutorError> {
         let broker = self.broker()?;
-        let gateway = aether_egress::Gateway {
-            listeners: gateway.listeners,
-            dns_udp: gateway.dns_udp,
-            dns_tcp: gateway.dns_tcp,
-        };
+        let gateway =
+            aether_egress::Gateway { listeners: gateway.listeners, dns_udp: gateway.dns_udp, dns_tcp: gateway.dns_tcp };
         let rules = self.rules(reach);
         let (watcher, tool) = (Arc::clone(&self.watcher), tool.to_owned());
         let sink = Arc::new(move |decision: &aether_egress::Decision| {
@@ -288,7 +295,12 @@ impl Executor {
     }
 
     /// Reads what the program writes until it has ended.
-    async fn follow(&self, running: &Running, output: &mut Output, pieces: Option<&Pieces>) -> Result<Ended, ExecutorError> {
+    async fn follow(
+        &self,
+        running: &Running,
+        output: &mut Output,
+        pieces: Option<&Pieces>,
+    ) -> Result<Ended, ExecutorError> {
         loop {
             tokio::select! {
                 biased;
@@ -329,7 +341,15 @@ impl Executor {
             text.push_str(&format!("[{how}]"));
         }
         let signal = if let Status::Signaled(signal) = ended.status { Some(signal) } else { None };
-        Finished { is_success: exit_code == Some(0), text, exit_code, signal, breach, usage: Some(ended.usage), enforcement: running.enforcement.clone() }
+        Finished {
+            is_success: exit_code == Some(0),
+            text,
+            exit_code,
+            signal,
+            breach,
+            usage: Some(ended.usage),
+            enforcement: running.enforcement.clone(),
+        }
     }
 
     fn note_unavailable(&self, tool: &str, finished: &Result<Finished, ExecutorError>) {
@@ -415,40 +435,68 @@ pub(crate) struct Output {
     out: Option<Receiver>,
     err: Option<Receiver>,
     kept: Capture,
+    /// Taken, and not yet shown to whoever follows the call.
+    unsent: Option<Piece>,
 }
 
 impl Output {
     pub(crate) fn new(out: Receiver, err: Receiver, bytes_max: u64) -> Output {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-        Output { out: Some(out), err: Some(err), kept: Capture::new(bytes_max) }
+        Output { out: Some(out), err: Some(err), kept: Capture::new(bytes_max), unsent: None }
     }
 
-    /// Takes one piece; never comes back once both streams are at their end.
+    /// Takes one piece and shows it; never comes back once both streams are at their end. Whoever stops waiting for
+    /// this loses nothing.
     pub(crate) async fn read(&mut self, pieces: Option<&Pieces>) {
-        let (piece, is_out) = tokio::select! {
-            piece = next(&mut self.out) => (piece, true),
-            piece = next(&mut self.err) => (piece, false),
-        };
-        self.kept.push(&piece);
-        if let Some(pieces) = pieces {
-            // Nobody may be left to show it to; what is kept stays.
-            let _shown = pieces.send(if is_out { Piece::Out(piece) } else { Piece::Err(piece) }).await;
+        if self.unsent.is_none() && !self.take().await {
+            std::future::pending::<()>().await;
         }
+        self.send(pieces).await;
+    }
+
+    /// Takes one piece, or notices that a stream is at its end; false once both are.
+    pub(crate) async fn take(&mut self) -> bool {
+        let (piece, is_out) = tokio::select! {
+            piece = next(&mut self.out), if self.out.is_some() => (piece, true),
+            piece = next(&mut self.err), if self.err.is_some() => (piece, false),
+            else => return false,
+        };
+        if !piece.is_empty() {
+            self.kept.push(&piece);
+            self.unsent = Some(if is_out { Piece::Out(piece) } else { Piece::Err(piece) });
+        }
+        true
+    }
+
+    /// Shows what was taken, at the pace of whoever follows the call.
+    pub(crate) async fn send(&mut self, pieces: Option<&Pieces>) {
+        if self.unsent.is_none() {
+            return;
+        }
+        // Nobody may be left to show it to; what is kept stays.
+        let place = match pieces {
+            Some(pieces) => pieces.reserve().await.ok(),
+            None => None,
+        };
+        if let (Some(place), Some(piece)) = (place, self.unsent.take()) {
+            place.send(piece);
+        }
+        self.unsent = None;
     }
 
     /// Takes what is still in the pipes of a jail that is gone.
     pub(crate) async fn drain(&mut self, pieces: Option<&Pieces>) {
-        while (self.out.is_some() || self.err.is_some()) && !self.is_flooded() {
-            let nothing_comes = std::time::Duration::from_millis(DRAIN_MS_MAX);
-            if tokio::time::timeout(nothing_comes, self.read(pieces)).await.is_err() {
-                return;
-            }
+        let nothing_comes = std::time::Duration::from_millis(DRAIN_MS_MAX);
+        self.send(pieces).await;
+        while !self.is_flooded() && matches!(tokio::time::timeout(nothing_comes, self.take()).await, Ok(true)) {
+            self.send(pieces).await;
         }
     }
 
     /// Forgets what was written, for the next command.
     pub(crate) fn restart(&mut self) {
         self.kept = Capture::new(self.kept.bytes_max());
+        self.unsent = None;
     }
 
     pub(crate) fn is_flooded(&self) -> bool {
@@ -463,14 +511,14 @@ impl Output {
 /// How long a pipe may take to say that it is at its end once everybody who could write to it is dead.
 const DRAIN_MS_MAX: u64 = 100;
 
-/// The next piece of a stream that is open; waits for ever on one that is not.
+/// The next piece of a stream; empty at its end, which closes it.
 async fn next(pipe: &mut Option<Receiver>) -> Vec<u8> {
-    let Some(open) = pipe else { return std::future::pending().await };
+    let Some(open) = pipe else { return Vec::new() };
     match pipes::next(open).await {
         Ok(piece) if !piece.is_empty() => piece,
         _ => {
             *pipe = None;
-            std::future::pending().await
+            Vec::new()
         }
     }
 }

@@ -30,6 +30,3 @@ pub use error::ExecutorError;
 pub use executor::{Call, Executor, Finished, Job, Options, Piece, Pieces, Reach, Source};
 pub use plan::{PATH, environment, plan, system};
 pub use watch::{Fact, Watcher};
-
-#[cfg(test)]
-mod tests;

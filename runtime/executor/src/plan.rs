@@ -57,12 +57,7 @@ pub fn system(options: &Options) -> Vec<Bind> {
 ///
 /// # Errors
 /// A program or directory that is not there, or a place that this executor does not know.
-pub fn plan(
-    options: &Options,
-    capability: &Capability,
-    limits: Limits,
-    line: &Line,
-) -> Result<Plan, ExecutorError> {
+pub fn plan(options: &Options, capability: &Capability, limits: Limits, line: &Line) -> Result<Plan, ExecutorError> {
     let cwd = inside(options, Path::new(&line.folder))?;
     let mut env = environment();
     let more = options.environment.iter().map(|(name, value)| (name.into(), value.into()));

@@ -1,15 +1,15 @@
 //! Shells that live on between calls, with their directory, their variables and their jobs (E5).
 //!
-//! A session is one jail with one shell in it. The shell reads its script from a pipe; each command is one piece of that
-//! script, and at its end the shell reports the exit code and the directory on a second pipe. What a command can reach
-//! with those pipes is its own session, no more.
+//! A session is one jail with one shell in it. The shell reads its script from its standard input, a pipe that commands
+//! are not given; each command is one piece of that script, and at its end the shell reports the exit code and the
+//! directory on a second pipe. What a command can reach with those pipes is its own session, no more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aether_core::capability::Capability;
-use aether_jail::Streams;
+use aether_jail::{Breach, Streams};
 use aether_programs::{Action, Line};
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -19,6 +19,7 @@ use crate::error::{ExecutorError, system};
 use crate::executor::{Call, Executor, Finished, Output, Pieces, Reach, Running};
 use crate::pipes;
 use crate::plan::plan;
+use crate::watch::Fact;
 
 /// The most sessions at once.
 const SESSIONS_MAX: usize = 8;
@@ -29,17 +30,24 @@ const REPORT_BYTES_MAX: usize = 16 << 10;
 /// How long what a command wrote may take to arrive after its end, in milliseconds.
 const SETTLE_MS: u64 = 5;
 
-/// Makes the shell ready: its script comes from a descriptor of its own, so that commands do not read it.
-const PRELUDE: &str = "exec 3<&-\n";
+/// What a call is told whose session ended with it.
+const OVER: &str = "[the session is over]";
 
 /// The sessions of an executor.
 #[derive(Default)]
 pub(crate) struct Sessions(Mutex<HashMap<String, Arc<Mutex<Session>>>>);
 
+/// What is wanted of a session.
+pub(crate) struct Wish<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) action: Action,
+    pub(crate) seconds_max: u64,
+}
+
 /// One shell.
 struct Session {
     capability: Capability,
-    running: Running,
+    running: Arc<Running>,
     script: Sender,
     reports: Receiver,
     output: Output,
@@ -52,10 +60,10 @@ struct Session {
 pub(crate) fn line(seconds_max: u64) -> Line {
     Line {
         program: "sh".into(),
-        args: vec!["/dev/fd/3".into()],
+        args: vec!["-s".into()],
         env: Vec::new(),
         folder: String::new(),
-        stdin: String::new(),
+        input: String::new(),
         seconds_max,
     }
 }
@@ -66,11 +74,10 @@ impl Sessions {
         &self,
         executor: &Executor,
         call: &Call,
-        name: &str,
-        action: Action,
-        seconds_max: u64,
+        wish: Wish<'_>,
         pieces: Option<&Pieces>,
     ) -> Result<Finished, ExecutorError> {
+        let Wish { name, action, seconds_max } = wish;
         let session = self.find(executor, call, name, &action).await?;
         let mut held = session.lock().await;
         if held.is_broken || held.capability != call.capability {
@@ -81,30 +88,32 @@ impl Sessions {
             return Err(ExecutorError::Input(format!("session `{name}` {why}; start another one")));
         }
         let limit = Duration::from_millis(call.limits.runtime_ms_max.min(seconds_max.saturating_mul(1000)));
-        // Set before the first await: whoever stops waiting leaves it so.
+        // Set before the first await: whoever stops waiting leaves it so, and ends what runs.
         held.is_broken = true;
+        let mut unfinished = Unfinished(Some(Arc::clone(&held.running)));
         let script = held.script_of(&action);
         let done = tokio::time::timeout(limit, held.command(&script, pieces)).await;
         let finished = match done {
             Ok(Ok(Some(finished))) => {
+                unfinished.0 = None;
                 held.is_broken = false;
                 return Ok(finished);
             }
             Ok(Ok(None)) => held.gone(executor, call).await?,
             Ok(Err(error)) => return Err(error),
-            Err(_) => {
-                held.running.kill();
-                let text = held.output.text();
-                let breach = format!("time limit {} s exceeded", limit.as_secs());
-                let text = format!("{text}\n[killed: {breach}; session `{name}` is over]");
-                Finished { is_success: false, text, exit_code: None, signal: None, breach: Some(breach), usage: None, enforcement: String::new() }
-            }
+            Err(_) => held.overdue(executor, call, limit),
         };
         self.forget(name, &session).await;
         Ok(finished)
     }
 
-    async fn find(&self, executor: &Executor, call: &Call, name: &str, action: &Action) -> Result<Arc<Mutex<Session>>, ExecutorError> {
+    async fn find(
+        &self,
+        executor: &Executor,
+        call: &Call,
+        name: &str,
+        action: &Action,
+    ) -> Result<Arc<Mutex<Session>>, ExecutorError> {
         let mut all = self.0.lock().await;
         if let Some(session) = all.get(name) {
             return Ok(Arc::clone(session));
@@ -145,32 +154,33 @@ impl Session {
         let plan = plan(&executor.options, &call.capability, limits, &line(LIFE_SECONDS_MAX))?;
         let (out, stdout) = pipes::from_jail().map_err(system("a pipe"))?;
         let (err, stderr) = pipes::from_jail().map_err(system("a pipe"))?;
-        let (mut script, their_script) = pipes::to_jail().map_err(system("a pipe"))?;
+        let (script, their_script) = pipes::to_jail().map_err(system("a pipe"))?;
         let (reports, their_reports) = pipes::from_jail().map_err(system("a pipe"))?;
-        let stdin = pipes::nothing().map_err(system("/dev/null"))?;
-        let streams = Streams { stdin, stdout, stderr, extra: vec![their_script, their_reports] };
-        let running = executor.start(&call.tool, plan, Reach { network: &call.capability.network, secrets: &[] }, streams).await?;
-        script.write_all(PRELUDE.as_bytes()).await.map_err(system("the session's shell"))?;
+        let streams = Streams { stdin: their_script, stdout, stderr, extra: vec![their_reports] };
+        let running = executor
+            .start(&call.tool, plan, Reach { network: &call.capability.network, secrets: &[] }, streams)
+            .await?;
         let output = Output::new(out, err, call.limits.output_bytes_max);
-        Ok(Session { capability: call.capability.clone(), running, script, reports, output, jobs: 0, is_broken: false })
+        let (capability, running) = (call.capability.clone(), Arc::new(running));
+        Ok(Session { capability, running, script, reports, output, jobs: 0, is_broken: false })
     }
 
-    /// What the shell is told to do.
+    /// What the shell is told to do. It keeps its standard input and its third descriptor to itself.
     fn script_of(&mut self, action: &Action) -> String {
         match action {
-            Action::Run(command) => format!("command eval {} 4>&-", quoted(command)),
+            Action::Run(command) => format!("command eval {} </dev/null 3>&-", quoted(command)),
             Action::Start(command) => {
                 self.jobs += 1;
                 let (job, command) = (self.jobs, quoted(command));
                 format!(
-                    "setsid sh -c {command} >/tmp/job-{job}.log 2>&1 </dev/null 4>&- & \
+                    "setsid sh -c {command} >/tmp/job-{job}.log 2>&1 </dev/null 3>&- & \
                      aether_job_{job}=$!; echo \"job {job}; its output is in /tmp/job-{job}.log\""
                 )
             }
             Action::Jobs => (1..=self.jobs).map(listing).collect::<Vec<_>>().join("; ") + "\n:",
             Action::Kill(job) if *job > self.jobs => format!("echo 'there is no job {job}'; (exit 1)"),
             Action::Kill(job) => format!(
-                "kill -9 -- -\"$aether_job_{job}\" 2>/dev/null && echo 'job {job} is killed' || \
+                "kill -9 -\"$aether_job_{job}\" 2>/dev/null && echo 'job {job} is killed' || \
                  {{ echo 'job {job} is over already'; (exit 1); }}"
             ),
         }
@@ -179,7 +189,7 @@ impl Session {
     /// Runs one piece of script; `None` if the shell ended in it.
     async fn command(&mut self, script: &str, pieces: Option<&Pieces>) -> Result<Option<Finished>, ExecutorError> {
         self.output.restart();
-        let script = format!("{script}\nprintf '%s %s\\0' \"$?\" \"$PWD\" >&4\n");
+        let script = format!("{script}\nprintf '%s %s\\0' \"$?\" \"$PWD\" >&3\n");
         // A shell that is gone reads nothing; its end is seen below.
         let _gone = self.script.write_all(script.as_bytes()).await;
         let mut report = Vec::new();
@@ -200,7 +210,9 @@ impl Session {
                 }
             }
         }
-        while tokio::time::timeout(Duration::from_millis(SETTLE_MS), self.output.read(pieces)).await.is_ok() {
+        let settle = Duration::from_millis(SETTLE_MS);
+        while matches!(tokio::time::timeout(settle, self.output.take()).await, Ok(true)) {
+            self.output.send(pieces).await;
             if self.output.is_flooded() {
                 self.running.kill();
                 return Ok(None);
@@ -222,7 +234,36 @@ impl Session {
             Some(0) => format!("[in {folder}]"),
             _ => format!("[exit code {code}; in {folder}]"),
         });
-        Finished { is_success: exit_code == Some(0), text, exit_code, signal: None, breach: None, usage: None, enforcement: String::new() }
+        Finished {
+            is_success: exit_code == Some(0),
+            text,
+            exit_code,
+            signal: None,
+            breach: None,
+            usage: None,
+            enforcement: String::new(),
+        }
+    }
+
+    /// What to say of a command that took too long, with which the session ends.
+    fn overdue(&self, executor: &Executor, call: &Call, limit: Duration) -> Finished {
+        self.running.kill();
+        let breach = Breach::Runtime { runtime_ms_max: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) };
+        (executor.watcher)(&Fact::Breached { tool: &call.tool, breach: &breach });
+        let mut text = self.output.text();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&format!("[killed: {breach}]\n{OVER}"));
+        Finished {
+            is_success: false,
+            text,
+            exit_code: None,
+            signal: None,
+            breach: Some(breach.to_string()),
+            usage: None,
+            enforcement: String::new(),
+        }
     }
 
     /// What to say of a shell that ended in the middle of a command.
@@ -230,8 +271,19 @@ impl Session {
         let ended = self.running.ended().await?;
         self.output.drain(None).await;
         let mut finished = executor.report(&call.tool, &self.running, &ended, &self.output);
-        finished.text.push_str("\n[the session is over]");
+        finished.text.push_str(&format!("\n{OVER}"));
         Ok(finished)
+    }
+}
+
+/// A command that has not ended. Dropping it kills the session that it runs in (E4).
+struct Unfinished(Option<Arc<Running>>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.kill();
+        }
     }
 }
 

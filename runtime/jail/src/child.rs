@@ -17,7 +17,7 @@ use crate::filter::Filters;
 use crate::identity::{INSIDE, Identity, Owners};
 use crate::plan::{Command, Network, Plan, Strength};
 use crate::root::{self, NAME};
-use crate::sys::{self, Side, Wait};
+use crate::sys::{self, Wait};
 use crate::wire::{Reader, Writer, read_command, write_error};
 use crate::{landlock, limits, network, socket};
 
@@ -27,7 +27,8 @@ pub(crate) const GO: u8 = b'g';
 pub(crate) const COMMAND: u8 = b'c';
 /// Jail to spawner: the sockets of its network.
 pub(crate) const GATEWAY: u8 = b'n';
-/// Jail to spawner: everything holds, the program is next; with the listener of its filter.
+/// Jail to spawner: everything holds, the program is next; with the line to use from then on, and the listener of its
+/// filter.
 pub(crate) const READY: u8 = b'r';
 /// Jail to spawner: a step failed.
 pub(crate) const FAILED: u8 = b'f';
@@ -108,10 +109,12 @@ fn first(birth: &mut Birth<'_>) -> Result<Infallible, JailError> {
     if is_on(Control::NoNewPrivs) {
         drop_rights()?;
     }
-    match sys::fork().map_err(JailError::at(Step::Fork, ""))? {
-        Side::Child => program(birth, view),
-        Side::Parent(child, _) => supervise(birth, child),
-    }
+    let child = sys::clone_and_wait(|| {
+        let Err(error) = program(birth, view);
+        report(birth.line.as_fd(), &error);
+        sys::exit(127)
+    });
+    supervise(birth, child.map_err(JailError::at(Step::Fork, ""))?)
 }
 
 fn close_others(keep: &mut [RawFd]) -> Result<(), JailError> {
@@ -207,20 +210,21 @@ fn program(birth: &mut Birth<'_>, view: Strength) -> Result<Infallible, JailErro
         landlock::restrict(birth.plan, birth.landlock_abi)?;
     }
     check()?;
+    // From here on the spawner hears from this process alone: what it is told to do, and that its end is closed when
+    // the program is in its place.
+    let (line, far) = socket::pair().map_err(JailError::at(Step::Report, ""))?;
     let listener = if is_on(Control::Seccomp) { birth.filters.install_tool(&birth.plan.network)? } else { None };
     if !is_on(Control::NoNewPrivs) {
         drop_rights()?;
     }
-    let fds: Vec<BorrowedFd<'_>> = listener.iter().map(AsFd::as_fd).collect();
+    let fds: Vec<BorrowedFd<'_>> = [&far].into_iter().chain(&listener).map(AsFd::as_fd).collect();
     socket::send(&birth.line, &[READY, view as u8], &fds).map_err(JailError::at(Step::Report, ""))?;
-    drop(listener);
-    match birth.streams.take() {
-        Some(streams) => become_program(&birth.line, &birth.plan.command, streams),
-        None => {
-            let (command, streams) = await_command(&birth.line)?;
-            become_program(&birth.line, &command, streams)
-        }
-    }
+    drop((listener, far));
+    let Err(error) = match birth.streams.take() {
+        Some(streams) => become_program(&line, &birth.plan.command, streams),
+        None => await_command(&line).and_then(|(command, streams)| become_program(&line, &command, streams)),
+    };
+    fail(&line, &error)
 }
 
 /// Looks whether what was done really holds.

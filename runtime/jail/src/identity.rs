@@ -100,7 +100,8 @@ pub(crate) fn outside(map: &str, id: u32) -> Option<u32> {
     map.lines().find_map(line)
 }
 
-fn write_maps(process: &str, users: &str, groups: &str) -> Result<(), Errno> {
+/// Writes the maps of a process's user namespace, which then can have no other groups.
+pub(crate) fn write_maps(process: &str, users: &str, groups: &str) -> Result<(), Errno> {
     for (name, text) in [("setgroups", "deny"), ("uid_map", users), ("gid_map", groups)] {
         let file = rustix::fs::open(format!("{process}/{name}"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         rustix::io::write(&file, text.as_bytes())?;

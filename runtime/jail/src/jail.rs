@@ -1,6 +1,6 @@
 //! One sandbox as the spawner sees it: its processes, its clock, its breach, its end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -229,10 +229,8 @@ impl Jail {
         }
     }
 
-    /// A forbidden system call is held: whose, and then everything is over.
-    pub(crate) fn forbid(&mut self) {
-        let Some(listener) = &self.lines.listener else { return };
-        let Ok(number) = crate::sys::held_call(listener.as_fd()) else { return };
+    /// A system call of this number is forbidden, and everything is over.
+    pub(crate) fn forbid(&mut self, number: u32) {
         let name = aether_seccomp::Arch::native().and_then(|arch| aether_seccomp::syscall_name(arch, number));
         let name = name.map_or_else(|| format!("number {number}"), str::to_owned);
         self.kill_for(Breach::Syscall { name });

@@ -16,7 +16,7 @@ use crate::group::{Group, Groups};
 use crate::guards::{self, Placeholder};
 use crate::identity::{Identity, Owners, unavailable};
 use crate::jail::{Clock, Jail, Lines, Stage};
-use crate::plan::{Plan, Strength};
+use crate::plan::{Network, Plan, Strength};
 use crate::profiles::Profiles;
 use crate::socket::{self, Packet};
 use crate::survey;
@@ -66,6 +66,28 @@ struct Order {
     profile: Option<u64>,
 }
 
+/// The network namespace that the spawner is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Surroundings {
+    /// One of its own, with nothing in it, which jails without a network can share: their filter lets them make no
+    /// socket but connected pairs.
+    Empty,
+    /// The host's.
+    Host,
+}
+
+/// What is left of sandboxes that have ended, to be taken away when there is time.
+#[derive(Default)]
+struct Remains {
+    /// Those that could not be taken away yet, because a copy of a descriptor was still somewhere.
+    placeholders: Vec<Placeholder>,
+    /// Empty groups.
+    groups: Vec<Group>,
+}
+
+/// Most groups that wait to be taken away.
+const GROUPS_LEFT_MAX: usize = 32;
+
 /// Everything that the loop knows.
 pub(crate) struct Server {
     line: OwnedFd,
@@ -80,12 +102,13 @@ pub(crate) struct Server {
     landlock_abi: u32,
     /// The process that made this one.
     parent: Option<rustix::process::Pid>,
-    /// Placeholders that could not be taken away yet, because a copy of a descriptor was still somewhere.
-    left_over: Vec<Placeholder>,
+    remains: Remains,
+    surroundings: Surroundings,
 }
 
 impl Server {
-    pub(crate) fn new(line: OwnedFd) -> Result<Server, JailError> {
+    /// Serves whoever is at the other end of the line.
+    pub(crate) fn new((line, surroundings): (OwnedFd, Surroundings)) -> Result<Server, JailError> {
         let failed = || JailError::at(Step::Start, "");
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(failed())?;
         let data = EventData::new_u64(Kind::Request as u64);
@@ -101,7 +124,8 @@ impl Server {
             groups: Groups::detect(),
             landlock_abi: sys::landlock_abi(),
             parent: rustix::process::getppid(),
-            left_over: Vec::new(),
+            remains: Remains::default(),
+            surroundings,
         })
     }
 
@@ -119,7 +143,7 @@ impl Server {
                 Err(_) => break,
             }
             if events.is_empty() {
-                self.refill();
+                self.idle();
             }
             let mut is_over = false;
             for event in events.drain(..) {
@@ -142,7 +166,8 @@ impl Server {
         let waits = |jail: &&Jail| matches!(jail.stage, Stage::Making | Stage::Starting | Stage::Running);
         let next = self.jails.iter().flatten().filter(waits).map(|jail| jail.clock.deadline).min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()));
-        let left = if self.profiles.wanting(&self.jails).is_some() { Some(zero) } else { left };
+        let has_work = !self.remains.groups.is_empty() || self.profiles.wanting(&self.jails).is_some();
+        let left = if has_work { Some(zero) } else { left };
         left.map(|left| rustix::event::Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() })
     }
 
@@ -158,7 +183,7 @@ impl Server {
         match kind {
             1 => self.heard(slot),
             2 => self.recorded(slot),
-            3 => self.with(slot, Jail::forbid),
+            3 => self.held(slot),
             4 => self.asked(slot),
             5 => self.bury(slot),
             _ => self.with(slot, Jail::look_at_group),
@@ -234,8 +259,11 @@ impl Server {
         }
     }
 
-    /// Makes the next jail that is wanted ahead.
-    fn refill(&mut self) {
+    /// Does what can wait: takes away what is left, and makes the next jail that is wanted ahead.
+    fn idle(&mut self) {
+        if self.remains.groups.pop().is_some() {
+            return;
+        }
         let Some(profile) = self.profiles.wanting(&self.jails) else { return };
         let Some((plan, protected)) = self.profiles.pattern(profile) else { return };
         let mut order = Order { plan, protected, streams: None, client: None, profile: Some(profile) };
@@ -305,7 +333,7 @@ impl Server {
             }
             Err(error) => {
                 guards::clear(&mut placeholders);
-                self.left_over.append(&mut placeholders);
+                self.remains.placeholders.append(&mut placeholders);
                 Err(error)
             }
         }
@@ -339,7 +367,7 @@ impl Server {
         let birthplace = group.as_deref().and_then(Group::birthplace);
         let flags = rustix::pipe::PipeFlags::CLOEXEC;
         let (status, record) = rustix::pipe::pipe_with(flags).map_err(failed())?;
-        match sys::clone(namespaces(), birthplace).map_err(no_namespaces)? {
+        match sys::clone(namespaces(&order.plan.network, self.surroundings), birthplace).map_err(no_namespaces)? {
             Side::Child => child::live(Birth {
                 plan: &order.plan,
                 protected: &order.protected,
@@ -459,7 +487,7 @@ impl Server {
         }
     }
 
-    fn hear(&mut self, slot: usize, mut packet: Packet) {
+    fn hear(&mut self, slot: usize, packet: Packet) {
         let Some(jail) = self.jails[slot].as_mut() else { return };
         match packet.bytes[0] {
             GATEWAY => jail.lines.gateway = packet.fds,
@@ -467,18 +495,23 @@ impl Server {
                 if packet.bytes.get(1) == Some(&(Strength::Approximate as u8)) {
                     jail.enforcement.process_view = Strength::Approximate;
                 }
-                let listener = packet.fds.pop();
+                let mut fds = packet.fds.into_iter();
+                let (line, listener) = (fds.next(), fds.next());
                 if jail.profile.is_some() && jail.stage == Stage::Making {
                     jail.stage = Stage::Parked;
                 } else {
                     jail.begin();
                 }
                 let id = jail.id;
-                let watched = listener.as_ref().map_or(Ok(()), |fd| self.watch(id, Kind::Listener, fd.as_fd()));
+                let of = |kind, fd: &Option<OwnedFd>| fd.as_ref().map_or(Ok(()), |fd| self.watch(id, kind, fd.as_fd()));
+                let watched = of(Kind::Listener, &listener).and(of(Kind::Setup, &line));
+                let mut before = None;
                 self.with(slot, |jail| {
                     jail.lines.listener = listener;
+                    before = std::mem::replace(&mut jail.lines.setup, line);
                     watched.unwrap_or_else(|error| jail.fail(error));
                 });
+                self.forget(before);
                 self.announce_parked();
             }
             FAILED => {
@@ -493,6 +526,18 @@ impl Server {
     fn announce_parked(&mut self) {
         for client in self.profiles.complete(&self.jails) {
             tell(&client, &[PARKED], &[]);
+        }
+    }
+
+    /// A forbidden system call is held, or nobody is left under the filter.
+    fn held(&mut self, slot: usize) {
+        let Some(jail) = self.jails[slot].as_mut() else { return };
+        let Some(listener) = &jail.lines.listener else { return };
+        // Once is enough: either everything is killed, or there is nothing more to come. But the descriptor stays:
+        // without it the call would go on, with an error, until the kill has come through.
+        let _watched = epoll::delete(&self.epoll, listener);
+        if let Ok(number) = sys::held_call(listener.as_fd()) {
+            jail.forbid(number);
         }
     }
 
@@ -516,7 +561,7 @@ impl Server {
         let Some(jail) = self.jails[slot].as_mut() else { return };
         jail.stage = Stage::Ending;
         guards::clear(&mut jail.placeholders);
-        self.left_over.append(&mut jail.placeholders);
+        self.remains.placeholders.append(&mut jail.placeholders);
         let client = jail.lines.client.take();
         if let Some(client) = &client {
             let mut out = Writer::default();
@@ -571,8 +616,12 @@ impl Server {
         }
         let Some(mut jail) = self.jails[slot].take() else { return };
         guards::clear(&mut jail.placeholders);
-        self.left_over.append(&mut jail.placeholders);
-        guards::clear(&mut self.left_over);
+        self.remains.placeholders.append(&mut jail.placeholders);
+        guards::clear(&mut self.remains.placeholders);
+        self.remains.groups.extend(jail.group.take());
+        if self.remains.groups.len() > GROUPS_LEFT_MAX {
+            self.remains.groups.clear();
+        }
         let Lines { pidfd, setup, status, listener, client, .. } = jail.lines;
         for fd in [Some(pidfd), setup, status, listener, client] {
             self.forget(fd);
@@ -596,12 +645,15 @@ impl Server {
             guards::clear(&mut jail.placeholders);
         }
         self.jails.clear();
-        guards::clear(&mut self.left_over);
+        self.remains.groups.clear();
+        guards::clear(&mut self.remains.placeholders);
     }
 }
 
-/// A jail without a network has one of its own all the same: an empty one.
-fn namespaces() -> u64 {
+/// The namespaces of a jail. One without a network shares the spawner's where that is empty: a new one costs more than
+/// all the others.
+fn namespaces(network: &Network, surroundings: Surroundings) -> u64 {
+    let is_shared = *network == Network::None && surroundings == Surroundings::Empty;
     let wanted = [
         (libc::CLONE_NEWUSER, None),
         (libc::CLONE_NEWNS, None),
@@ -612,6 +664,7 @@ fn namespaces() -> u64 {
         (libc::CLONE_NEWNET, Some(Control::Netns)),
     ];
     let on = wanted.into_iter().filter(|(_, control)| control.is_none_or(is_on));
+    let on = on.filter(|(flag, _)| *flag != libc::CLONE_NEWNET || !is_shared);
     on.fold(0, |flags, (flag, _)| flags | flag as u64)
 }
 

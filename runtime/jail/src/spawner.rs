@@ -11,8 +11,9 @@ use rustix::process::{Pid, Signal};
 
 use crate::controls::{Control, is_on};
 use crate::error::{Ended, Enforcement, JailError, Step};
+use crate::identity::write_maps;
 use crate::plan::{Network, Plan};
-use crate::server::{ENDED, ERROR, PARK, PARKED, SPAWN, STARTED, SURVEY, SURVEYED, Server};
+use crate::server::{ENDED, ERROR, PARK, PARKED, SPAWN, STARTED, SURVEY, SURVEYED, Server, Surroundings};
 use crate::socket::{self, Packet};
 use crate::sys::{self, Side, Wait};
 use crate::wire::{PLAN_BYTES_MAX, Reader, Writer, read_ended, read_enforcement, read_error};
@@ -214,7 +215,7 @@ fn become_spawner(line: OwnedFd) -> ! {
 }
 
 /// Leaves everything behind that the spawner came from.
-fn prepare(line: OwnedFd) -> Result<OwnedFd, JailError> {
+fn prepare(line: OwnedFd) -> Result<(OwnedFd, Surroundings), JailError> {
     use std::os::fd::AsRawFd;
     let failed = || JailError::at(Step::Start, "");
     let moved = rustix::io::fcntl_dupfd_cloexec(&line, 3).map_err(failed())?;
@@ -235,7 +236,28 @@ fn prepare(line: OwnedFd) -> Result<OwnedFd, JailError> {
         // Where groups cannot be changed, no dedicated user is chosen either.
         let _groups = rustix::thread::set_thread_groups(&[]);
     }
-    Ok(moved)
+    Ok((moved, leave_network()?))
+}
+
+/// Goes where there is no network. Where that cannot be had, every jail gets a network namespace of its own.
+fn leave_network() -> Result<Surroundings, JailError> {
+    // Sharing one is sound only together with the filter.
+    if !is_on(Control::Netns) || !is_on(Control::Seccomp) {
+        return Ok(Surroundings::Host);
+    }
+    if rustix::process::geteuid().is_root() {
+        return Ok(match sys::unshare(libc::CLONE_NEWNET) {
+            Ok(()) => Surroundings::Empty,
+            Err(_) => Surroundings::Host,
+        });
+    }
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNET).is_err() {
+        return Ok(Surroundings::Host);
+    }
+    let same = |id: u32| format!("{id} {id} 1");
+    write_maps("/proc/self", &same(uid), &same(gid)).map_err(JailError::at(Step::Map, ""))?;
+    Ok(Surroundings::Empty)
 }
 
 /// A program in a jail. Dropping it ends the program and everything that it started.

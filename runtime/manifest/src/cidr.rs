@@ -1,7 +1,7 @@
 //! A range of addresses in CIDR notation (RFC 4632 section 3.1, RFC 4291 section 2.3).
 
-use std::fmt;
 use core::net::IpAddr;
+use std::fmt;
 
 /// The shortest prefix: that of `fc00::/7`, the largest range that private networks use (RFC 4193).
 const PREFIX_MIN: u8 = 7;

@@ -228,7 +228,10 @@ impl PolicyFile {
             ("tools.denied", all(self.tools_denied.iter().map(|name| name.to_string()).collect())),
             ("sandbox.approximate", all(self.approximate.iter().map(|one| one.name().to_owned()).collect())),
             ("sandbox.programs_in", all(self.programs_in.iter().map(ToString::to_string).collect())),
-            ("sandbox.environment", all(self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect())),
+            (
+                "sandbox.environment",
+                all(self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+            ),
             ("secrets", all(secrets.collect())),
         ]
     }

@@ -42,8 +42,10 @@ const SETTINGS: &[&str] = &[
     "advice.detachedHead=false",
 ];
 
-/// Options of `git` itself that would undo those settings, or lead out of the directory.
-const FORBIDDEN: &[&str] = &["-c", "--config-env", "--exec-path", "-C", "--git-dir", "--work-tree", "--namespace"];
+/// Commands that show differences, and would show them by programs of the repository's choice.
+const SHOWING: &[&str] = &["diff", "log", "show", "whatchanged"];
+/// Options that keep them from it.
+const PLAINLY: &[&str] = &["--no-ext-diff", "--no-textconv"];
 /// Options of its commands that name a program to execute.
 const EXECUTING: &[&str] =
     &["--upload-pack", "--receive-pack", "--exec", "-u", "--extcmd", "--open-files-in-pager", "-O"];
@@ -75,24 +77,36 @@ impl Program for Git {
         for setting in SETTINGS {
             args.extend(["-c".to_owned(), (*setting).to_owned()]);
         }
-        args.extend(words);
+        args.extend(plainly(words));
         let line = Line {
             program: "git".into(),
             args,
             env: environment(),
             folder: folder(&self.scope, &input)?,
-            stdin: String::new(),
+            input: String::new(),
             seconds_max: SECONDS_DEFAULT,
         };
         Ok((needs, Order::Once(line)))
     }
 }
 
+/// The same words, so that what they show is shown by `git` itself.
+fn plainly(mut words: Vec<String>) -> Vec<String> {
+    let at = match words.first().map(String::as_str) {
+        Some("stash") if words.get(1).is_some_and(|word| word == "show") => 2,
+        Some(command) if SHOWING.contains(&command) => 1,
+        _ => return words,
+    };
+    words.splice(at..at, PLAINLY.iter().map(|option| (*option).to_owned()));
+    words
+}
+
 /// Refuses what would take a setting or a program from the call (P4).
 fn check(words: &[String]) -> Result<(), String> {
     let Some(command) = words.first() else { return Err("`args` is empty; give a command such as `status`".into()) };
-    if FORBIDDEN.iter().any(|option| command.starts_with(option)) {
-        return Err(format!("`{command}` is not taken; use `folder` to choose a directory"));
+    // Options of `git` itself would undo those settings, or lead out of the directory.
+    if command.starts_with('-') && command != "--version" {
+        return Err(format!("`{command}` is not taken before a command; use `folder` to choose a directory"));
     }
     let names = |word: &String, option: &&str| word == option || word.starts_with(&format!("{option}="));
     // `-u` executes something for these commands alone; elsewhere it means `--set-upstream` or `--update`.
@@ -143,6 +157,7 @@ fn environment() -> Vec<(&'static str, String)> {
         ("GIT_OPTIONAL_LOCKS", "0"),
         ("GIT_ATTR_NOSYSTEM", "1"),
         ("GIT_LFS_SKIP_SMUDGE", "1"),
+        ("GIT_TEMPLATE_DIR", ""),
         ("GIT_AUTHOR_NAME", "Aether"),
         ("GIT_AUTHOR_EMAIL", "aether@localhost"),
         ("GIT_COMMITTER_NAME", "Aether"),

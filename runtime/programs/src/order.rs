@@ -28,7 +28,7 @@ pub struct Line {
     /// The directory it starts in, relative to the workspace; empty for the workspace itself.
     pub folder: String,
     /// What it can read from its standard input.
-    pub stdin: String,
+    pub input: String,
     /// How long it may take, in seconds.
     pub seconds_max: u64,
 }

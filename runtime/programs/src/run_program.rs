@@ -43,7 +43,7 @@ impl Program for RunProgram {
             args: arguments(input.texts("args").into_iter().flatten())?,
             env: Vec::new(),
             folder: folder(&self.scope, &input)?,
-            stdin: input.text("stdin").unwrap_or_default().to_owned(),
+            input: input.text("stdin").unwrap_or_default().to_owned(),
             seconds_max: SECONDS_DEFAULT,
         };
         Ok((needs, Order::Once(line)))

@@ -69,7 +69,7 @@ impl Shell {
             args: vec!["-c".into(), script(input.text("command").unwrap_or_default(), "command")?],
             env: Vec::new(),
             folder: folder(&self.scope, input)?,
-            stdin: String::new(),
+            input: String::new(),
             seconds_max: seconds(input),
         })
     }

@@ -42,7 +42,7 @@ impl Program for Snippet {
             args: vec!["-".to_owned()],
             env: vec![("PYTHONDONTWRITEBYTECODE", "1".into()), ("NODE_REPL_HISTORY", String::new())],
             folder: String::new(),
-            stdin: script(input.required("code"), "code")?,
+            input: script(input.required("code"), "code")?,
             seconds_max: SECONDS_DEFAULT,
         };
         Ok((needs, Order::Once(line)))

@@ -79,7 +79,7 @@ fn p3_a_command_is_one_argument_and_code_is_standard_input() {
     );
     assert_eq!((line.folder.as_str(), line.seconds_max), ("lib", 5));
     let line = once("python", r#"{"code":"import sys"}"#);
-    assert_eq!((line.args, line.stdin.as_str()), (vec!["-".into()], "import sys"));
+    assert_eq!((line.args, line.input.as_str()), (vec!["-".into()], "import sys"));
     let line = once("run_program", r#"{"program":"echo","args":["; rm -rf /"]}"#);
     assert_eq!(line.args, ["; rm -rf /"]);
     assert_eq!(once("run_program", r#"{"program":"/w/a/./b"}"#).program, "./a/b");
@@ -106,6 +106,7 @@ fn p4_git_takes_no_settings_and_no_programs_from_a_call() {
         r#"["-ccore.pager=sh","log"]"#,
         r#"["--exec-path=/w","log"]"#,
         r#"["-C","/","log"]"#,
+        r#"["--no-pager","-c","core.pager=sh","log"]"#,
         r#"["--git-dir=/x","log"]"#,
         r#"["clone","ext::sh -c id"]"#,
         r#"["clone","git@example.com:x.git"]"#,
@@ -122,6 +123,13 @@ fn p4_git_takes_no_settings_and_no_programs_from_a_call() {
     let at = |word: &str| line.args.iter().position(|arg| arg == word).unwrap();
     assert!(at("core.hooksPath=/dev/null") < at("push") && at("protocol.allow=never") < at("push"));
     assert!(line.env.contains(&("GIT_CONFIG_GLOBAL", "/dev/null".into())));
+    for (words, command, place) in
+        [(r#"["diff","--stat"]"#, "diff", 1), (r#"["show","HEAD"]"#, "show", 1), (r#"["stash","show","-p"]"#, "stash", 2)]
+    {
+        let line = once("git", &format!(r#"{{"args":{words}}}"#));
+        let at = line.args.iter().position(|arg| arg == command).unwrap() + place;
+        assert_eq!(line.args[at..at + 2], ["--no-ext-diff", "--no-textconv"], "{words}");
+    }
     let needs = programs().needs("git", r#"{"args":["ls-remote","https://example.com:8443/x.git"]}"#).unwrap();
     assert_eq!(
         needs.capability.network,

@@ -90,8 +90,9 @@ const FLOORS: &[&str] = &["modules/", "gateway/", "runtime/", "kernel/"];
 
 /// Rooms that may import a room, with the reason: lines `importer => imported: why` of the list.
 fn excepted(text: &str) -> Vec<(&str, &str)> {
-    let lines = text.lines().filter_map(|line| line.split_once("=>"));
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     lines
+        .filter_map(|line| line.split_once("=>"))
         .filter_map(|(from, rest)| {
             let (to, why) = rest.split_once(':')?;
             (!why.trim().is_empty()).then(|| (from.trim(), to.trim()))
@@ -114,7 +115,11 @@ pub fn rooms_apart(tree: &Tree) -> Vec<Finding> {
         importer.is_some_and(|manifest| manifest.dependencies.iter().any(|dependency| dependency.name == *to))
     };
     for (from, to) in excepted.iter().filter(|pair| !imports(pair)) {
-        found.push(Finding::new(ARROWS, 0, format!("{from} => {to} is excepted, but no manifest has it: remove the line")));
+        found.push(Finding::new(
+            ARROWS,
+            0,
+            format!("{from} => {to} is excepted, but no manifest has it: remove the line"),
+        ));
     }
     for manifest in manifests.iter().filter(|manifest| rooms.contains(&manifest.name.as_str())) {
         for dependency in manifest.dependencies.iter().filter(|dependency| dependency.kind != Kind::Tests) {
@@ -168,11 +173,14 @@ mod tests {
         assert_eq!(found.len(), 1);
         assert!(found[0].sentence.contains("the room aether-a imports the room aether-b"));
         let with = |list: &str| {
-            let files = [("modules/a/Cargo.toml", close.as_str()), ("modules/b/Cargo.toml", B), ("docs/arrows.txt", list)];
+            let files =
+                [("modules/a/Cargo.toml", close.as_str()), ("modules/b/Cargo.toml", B), ("docs/arrows.txt", list)];
             rooms_apart(&Tree::of(&files))
         };
         assert_eq!(with("aether-a => aether-b: one list of ranges\n"), []);
         assert_eq!(with("aether-a => aether-b:\n").len(), 1);
-        assert!(with("aether-a => aether-b: why\naether-b => aether-a: why\n")[0].sentence.contains("no manifest has it"));
+        assert!(
+            with("aether-a => aether-b: why\naether-b => aether-a: why\n")[0].sentence.contains("no manifest has it")
+        );
     }
 }

@@ -64,6 +64,23 @@ fn starts_word(text: &str) -> bool {
     text.starts_with(|letter: char| letter.is_alphabetic() || letter == '_')
 }
 
+/// The lines of every `impl Trait for Type`, from the first to the last: what is written there, the trait prescribes.
+pub(crate) fn trait_impls(tokens: &[Token<'_>]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for at in (0..tokens.len()).filter(|at| tokens[*at].text == "impl") {
+        let start = skip_angles(tokens, at + 1);
+        let Some(length) = tokens[start..].iter().position(|token| matches!(token.text, "{" | ";" | "(")) else {
+            continue;
+        };
+        let open = start + length;
+        if tokens[open].text == "{" && tokens[start..open].iter().any(|token| token.text == "for") {
+            let close = list(tokens, open).close.min(tokens.len() - 1);
+            found.push((tokens[at].line, tokens[close].line));
+        }
+    }
+    found
+}
+
 /// Every named function.
 pub(crate) fn functions<'a>(tokens: &[Token<'a>]) -> Vec<Function<'a>> {
     (0..tokens.len()).filter(|at| tokens[*at].text == "fn").filter_map(|at| function(tokens, at)).collect()
@@ -213,7 +230,13 @@ fn keyword<'t>(tokens: &'t [Token<'_>], word: &'t str) -> impl Iterator<Item = u
 
 #[cfg(test)]
 mod tests {
-    use super::{functions, structs, tokens, traits};
+    use super::{functions, structs, tokens, trait_impls, traits};
+
+    #[test]
+    fn what_a_trait_prescribes_is_known() {
+        let code = "impl A { fn a() {} }\nimpl<T: Into<B>> From<T> for A {\n fn from() {}\n}\nfn f(x: impl Fn(u8)) { for y in x {} }\n";
+        assert_eq!(trait_impls(&tokens(code)), [(2, 4)]);
+    }
 
     #[test]
     fn parameters_are_counted_through_generics() {

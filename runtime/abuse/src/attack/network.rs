@@ -67,7 +67,9 @@ fn judged(answer: &str, wanted: &str) -> Attempt {
 /// `tcp HOST PORT`: connects, says a line, wants an answer.
 fn tcp(words: &Words) -> Attempt {
     let mut stream = connected(words.text(0)?, words.number(1)?)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: direct\r\n\r\n")?;
+    let host = words.text(0)?;
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    stream.write_all(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
     judged(&heard(&mut stream)?, "reached")
 }
 

@@ -9,7 +9,7 @@ const fn attack(name: &'static str, tries: &'static str, line: &'static str) -> 
 const SMALL: Under = Under { memory_limit: "32mb", ..Under::PLAIN };
 const FEW: Under = Under { processes_max: 8, ..Under::PLAIN };
 const SHORT: Under = Under { max_runtime: "1s", ..Under::PLAIN };
-const BUSY: Under = Under { cpu_limit: "1s", ..Under::PLAIN };
+const BUSY: Under = Under { cpu_limit: "1s", max_runtime: "25s", ..Under::PLAIN };
 const MEMORY: &[&str] = &["limits_memory"];
 
 pub(super) const ATTACKS: &[Attack] = &[
@@ -75,13 +75,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         .under(SMALL)
         .held(&["breach: memory limit 32 MiB exceeded", "EMFILE"], &["limits_files", "limits_memory"])
         .as_root(),
-    attack("processor", "burns more processor time than it may", "spin 3000")
+    attack("processor", "burns more processor time than it may", "spin 1800")
         .under(BUSY)
         .held(&["breach: cpu limit 1 s exceeded"], &["limits_cpu"]),
-    attack("processor-deaf", "the same, deaf to the warning", "spin-deaf 3000")
+    attack("processor-deaf", "the same, deaf to the warning", "spin-deaf 1800")
         .under(BUSY)
         .held(&["breach: cpu limit 1 s exceeded"], &["limits_cpu"]),
-    attack("processor-split", "divides the work among children that each stay below the limit", "spin-split 5 700")
+    attack("processor-split", "divides the work among children that each stay below the limit", "spin-split 3 700")
         .under(BUSY)
         .held(&["breach: cpu limit 1 s exceeded"], &["limits_cpu"]),
     attack("deadline", "sleeps past its deadline", "sleep 3000")
@@ -114,10 +114,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         .held(&["ENOSPC"], &["limits_memory", "mounts", "landlock"])
         .not_outside("a hundred thousand files in a directory that others use")
         .no_twin("without its own temporary directory the files would land in the host's"),
-    attack("output-flood", "writes more output than anybody wants", "flood 16777216")
-        .held(&["NOTHING", "EPIPE", "breach: "], &[])
+    attack("output-flood", "writes output without end", "flood 134217728")
+        .held(&["NOTHING", "EPIPE", "EXIT", "breach: "], &[])
         .no_twin("the cap is the launcher's own")
-        .shown_by(Evidence::Output(1 << 20)),
+        .shown_by(Evidence::Output(100 << 20)),
     attack("limit-descriptors", "lifts the limit of its descriptors", "raise descriptors")
         .held(&["EPERM"], &["limits_files", "capabilities", "userns_uid"])
         .as_root()

@@ -394,7 +394,7 @@ async fn quotas() {
     assert!(say(&mut running, REQUEST).await.ends_with('x'), "what was open goes on");
 }
 
-/// E9: a thousand connections at once neither stop the broker nor get through.
+/// E9, E10: a thousand connections at once neither stop the broker nor fill the record.
 #[tokio::test]
 async fn a_thousand_connections() {
     let host = Upstream::plain(closing).await;

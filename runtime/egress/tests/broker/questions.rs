@@ -127,6 +127,7 @@ async fn tunnels_through_names() {
     assert_eq!(jail.decisions().iter().filter(|decision| decision.verdict == spent).count(), 10);
 }
 
+/// E9, E10: what is refused is told of up to a limit, and counted beyond.
 #[tokio::test]
 async fn a_flood_of_questions_is_dropped_and_the_record_stays_short() {
     let jail = Setup::new(&hosts(&["a.test"])).start().await;

@@ -60,10 +60,11 @@ pub fn soak(binary: &Path, minutes: &str) -> Result<Numbers, Unmeasured> {
     Ok(found.0)
 }
 
-struct Found(Numbers);
+/// Numbers on their way out.
+pub(crate) struct Found(pub(crate) Numbers);
 
 impl Found {
-    fn add(&mut self, name: &str, number: f64) {
+    pub(crate) fn add(&mut self, name: &str, number: f64) {
         self.0.insert(name.to_owned(), ((number * 1000.0).round() / 1000.0).into());
     }
 }
@@ -169,13 +170,13 @@ fn prompt(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
     Ok(())
 }
 
-fn number(told: &Value, name: &str) -> Result<f64, Unmeasured> {
+pub(crate) fn number(told: &Value, name: &str) -> Result<f64, Unmeasured> {
     told[name].as_f64().ok_or_else(|| Unmeasured::new(format!("{name} is no number in {told}")))
 }
 
 /// The binary's whole path. A file that was just linked is first written to the disk: until then its own pages count as
 /// changed, and would be taken for the program's.
-fn settled(binary: &Path) -> Result<PathBuf, Unmeasured> {
+pub(crate) fn settled(binary: &Path) -> Result<PathBuf, Unmeasured> {
     let wrong = |error: std::io::Error| Unmeasured::new(format!("{}: {error}", binary.display()));
     File::open(binary).and_then(|file| file.sync_all()).map_err(wrong)?;
     binary.canonicalize().map_err(wrong)

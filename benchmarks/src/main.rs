@@ -1,19 +1,20 @@
-//! `aether-benchmarks gate|soak`: one JSON object of names and numbers on standard output.
+//! `aether-benchmarks gate|soak|sandbox`: one JSON object of names and numbers on standard output.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use aether_benchmarks::gate::{self, Numbers};
-use aether_benchmarks::{Unmeasured, kernel};
+use aether_benchmarks::{Unmeasured, kernel, sandbox};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const USAGE: &str = "\
 usage: aether-benchmarks gate --binary PATH
        aether-benchmarks soak --binary PATH [--minutes N]
+       aether-benchmarks sandbox --binary PATH
        aether-benchmarks kernel
 
-gate and soak measure the shipped binary, kernel the kernel alone; each prints one JSON object. Linux only.
+gate, soak and sandbox measure the shipped binary, kernel the kernel alone; each prints one JSON object. Linux only.
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         ["gate", "--binary", binary] => gate::gate(Path::new(binary)),
         ["soak", "--binary", binary] => gate::soak(Path::new(binary), "2"),
         ["soak", "--binary", binary, "--minutes", minutes] => gate::soak(Path::new(binary), minutes),
+        ["sandbox", "--binary", binary] => sandbox::sandbox(Path::new(binary)),
         ["kernel"] => alone(),
         _ => Err(Unmeasured::new(USAGE)),
     });

@@ -125,6 +125,62 @@ pub fn rest(mut command: Command) -> Result<Rest, Unmeasured> {
     found
 }
 
+/// Memory of a program and all processes that it started, while it waits for its standard input.
+#[derive(Clone, Copy, Debug)]
+pub struct RestOfAll {
+    /// The sum of what is resident in each, in KiB: pages that several have count as often.
+    pub resident_kb: f64,
+    /// The same with such pages in equal parts, in KiB: what the machine has less. At most that, where a process can be
+    /// looked into by root alone.
+    pub proportional_kb: f64,
+}
+
+/// Starts a program, waits until it and so many processes in all rest, and looks at their memory together.
+///
+/// # Errors
+/// When it ends by itself, never rests, or has another number of processes then.
+pub fn rest_of_all(mut command: Command, processes: usize) -> Result<RestOfAll, Unmeasured> {
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().map_err(|error| failed(&command, &error))?;
+    let mut child = Ended(child);
+    let stdin: Option<ChildStdin> = child.0.stdin.take();
+    let name = format!("{:?}", command.get_program());
+    let root = child.0.id();
+    still(&mut child.0, &name, |_| {
+        tree(root)?.iter().try_fold(0, |sum, process| Ok(sum + status_kb(&process.to_string(), "VmRSS")?))
+    })?;
+    let all = tree(root)?;
+    if all.len() != processes {
+        return Err(Unmeasured::new(format!("{name} rests with {} processes, wanted {processes}", all.len())));
+    }
+    let mut found = RestOfAll { resident_kb: 0.0, proportional_kb: 0.0 };
+    for process in all.iter().map(u32::to_string) {
+        let resident_kb = status_kb(&process, "VmRSS")? as f64;
+        // A process that does not let its own user look into it counts with all that is resident, which is more.
+        let rollup = proc(&process, "smaps_rollup").ok();
+        found.resident_kb += resident_kb;
+        found.proportional_kb += rollup.and_then(|text| value_kb(&text, "Pss")).map_or(resident_kb, |kb| kb as f64);
+    }
+    drop(stdin);
+    Ok(found)
+}
+
+/// A process, and those that it and they started.
+fn tree(root: u32) -> Result<Vec<u32>, Unmeasured> {
+    let listed = fs::read_dir("/proc").map_err(|error| Unmeasured::new(format!("/proc: {error}")))?;
+    let numbers = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    // One that has ended meanwhile has no parent any more.
+    let parents: Vec<(u32, u64)> =
+        numbers.filter_map(|process| Some((process, status_kb(&process.to_string(), "PPid").ok()?))).collect();
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(one) = found.get(at).copied() {
+        found.extend(parents.iter().filter(|(_, parent)| *parent == u64::from(one)).map(|(process, _)| process));
+        at += 1;
+    }
+    Ok(found)
+}
+
 /// Resident memory of a process, in KiB: its number, or `self`.
 ///
 /// # Errors
@@ -210,6 +266,16 @@ mod tests {
     fn what_waits_for_input_rests() {
         let rest = rest(shell("read line")).unwrap();
         assert!(rest.resident_kb > rest.private_dirty_kb && rest.private_dirty_kb > 10.0, "{rest:?}");
+    }
+
+    #[test]
+    fn what_a_program_started_rests_with_it() {
+        // The second shell has to be one: without a word behind it, the first would become it.
+        let two = || shell("sh -c 'read line; :'; :");
+        let (alone, both) = (rest(shell("read line; :")).unwrap(), rest_of_all(two(), 2).unwrap());
+        assert!(both.resident_kb > alone.resident_kb, "{alone:?} {both:?}");
+        assert!(both.proportional_kb > 10.0 && both.proportional_kb < both.resident_kb, "{both:?}");
+        assert!(rest_of_all(two(), 3).unwrap_err().to_string().contains("2 processes, wanted 3"));
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! `aether bench start|step|tasks|soak`: what this very program costs, measured on the machine it runs on.
+//! `aether bench start|step|tasks|soak|sandbox`: what this very program costs, measured on the machine it runs on.
 
 mod load;
 mod process;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod sandbox;
 mod soak;
 mod start;
 mod weather;
@@ -13,6 +15,8 @@ use aether_driver::Boxed;
 use serde_json::Value;
 
 pub(crate) use self::load::{step, tasks};
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+pub(crate) use self::sandbox::{SANDBOX_FLAGS, sandbox};
 pub(crate) use self::soak::soak;
 pub(crate) use self::start::start;
 use crate::args::{Flag, Invocation};

@@ -166,6 +166,16 @@ pub(crate) const COMMANDS: &[Command] = &[
         examples: &["bench soak --minutes 2", "bench soak --minutes 1440 --seed 7 --json"],
         run: bench::soak,
     },
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    Command {
+        name: "bench sandbox",
+        operands: "",
+        operands_max: 0,
+        summary: "Measure jails, the network broker, the sidecar and proofs",
+        flags: &[bench::SANDBOX_FLAGS],
+        examples: &["bench sandbox", "bench sandbox --runs 100 --json"],
+        run: bench::sandbox,
+    },
     Command {
         name: "onboard",
         operands: "",
@@ -308,6 +318,15 @@ pub(crate) const COMMANDS: &[Command] = &[
         flags: &[policy::SIGN_FLAGS],
         examples: &["policy sign", "policy sign --yes"],
         run: policy::sign,
+    },
+    Command {
+        name: "policy reset",
+        operands: "",
+        operands_max: 0,
+        summary: "Show what the built-in policy would change, and return to it",
+        flags: &[policy::RESET_FLAGS],
+        examples: &["policy reset", "policy reset --yes"],
+        run: policy::reset,
     },
     Command {
         name: "policy check",

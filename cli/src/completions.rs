@@ -66,7 +66,8 @@ fn operands(command: &str) -> Vec<String> {
             heads
         }
         "model list" => owned(&mut presets().iter().map(|preset| preset.name)),
-        "tool show" | "tool run" => {
+        "policy set" => crate::policy::words_of_set(),
+        "tool show" | "tool run" | "policy explain" => {
             let tools = Tools::builtin(&Scope::workspace("."));
             aether_core::tool::Toolbox::manifests(&tools).iter().map(|tool| tool.name.to_string()).collect()
         }

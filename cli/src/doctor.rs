@@ -5,6 +5,7 @@ mod place;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]
 mod sandbox;
 
+use aether_manifest::PolicyFile;
 use aether_terminal::{Stream, Style, is_terminal, neutral};
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::args::{Flag, Invocation};
 use crate::boot::{Boot, Fault};
 use crate::config;
 use crate::help::FEATURES;
+use crate::policy::{self, State};
 use crate::run::runtime;
 use crate::show;
 use crate::trouble::{Exit, Trouble};
@@ -103,6 +105,7 @@ pub(crate) fn doctor(invocation: &Invocation) -> Result<Exit, Trouble> {
     let (boot, faults) = Boot::tolerant(invocation)?;
     let mut checks = vec![version()];
     checks.extend(configuration(&boot, &faults));
+    checks.push(policy(&boot));
     checks.extend(place::checks(&boot));
     #[cfg(all(feature = "sandbox", target_os = "linux"))]
     checks.extend(sandbox::checks(&aether_jail::survey()));
@@ -192,6 +195,30 @@ fn configuration(boot: &Boot, faults: &[Fault]) -> Vec<Check> {
     }
     checks.extend(boot.notices.iter().map(|notice| Check::note("environment", notice, "")));
     checks
+}
+
+/// Whether the policy holds, and whose it is.
+fn policy(boot: &Boot) -> Check {
+    const NAME: &str = "policy";
+    let path = policy::path(&boot.directories);
+    let shown = path.display();
+    match policy::look(&boot.directories) {
+        State::Absent => Check::fine(NAME, format!("{shown} does not exist; the built-in policy holds")),
+        State::Sound(policy) => {
+            let differences = PolicyFile::default().differences(&policy).len();
+            let how = match differences {
+                0 => "says what the built-in policy says".to_owned(),
+                1 => "differs from the built-in policy in 1 place".to_owned(),
+                n => format!("differs from the built-in policy in {n} places"),
+            };
+            Check::fine(NAME, format!("{shown} is signed and {how}"))
+        }
+        State::Broken(mistakes) => {
+            Check::broken(NAME, policy::sentences(&path, &mistakes), "mend it with `aether policy edit`")
+        }
+        State::Gone(why) => Check::broken(NAME, why, "put it back, or `aether policy reset`; nothing runs until then"),
+        State::Untrusted { why, .. } => Check::broken(NAME, why, "look at it with `aether policy sign`"),
+    }
 }
 
 fn terminal(boot: &Boot) -> Check {

@@ -54,7 +54,9 @@ impl House {
     ) -> Result<House, Trouble> {
         let (mode, person) = way;
         let secure = Arc::new(Secure::open(boot, workspace, policy, mode)?);
+        let own = [boot.directories.config.clone(), boot.directories.data.clone()];
         let roots = Roots::open(&[("$workspace", workspace)])
+            .and_then(|roots| roots.hiding(own.to_vec()))
             .map_err(|error| Trouble::usage(format!("workspace {error}; name another with --workspace DIR")))?;
         Ok(House {
             lanes,

@@ -7,15 +7,15 @@ mod guard;
 mod show;
 
 use aether_core::capability::{Capability, Network};
-use aether_core::policy::Decision;
-use aether_core::tool::{Grant, Toolbox};
+use aether_core::policy::{Asker, Decision};
+use aether_core::tool::{Act, Grant, Toolbox};
 use aether_manifest::PolicyFile;
 
 use crate::args::Flag;
 
-pub(crate) use change::{edit, set, sign};
+pub(crate) use change::{edit, reset, set, sign};
 pub(crate) use explain::explain;
-pub(crate) use file::{keyring_directory, load};
+pub(crate) use file::{State, keyring_directory, load, look, path, sentences};
 pub(crate) use guard::Guard;
 pub(crate) use show::{check, show};
 
@@ -44,8 +44,26 @@ pub(crate) const EXPLAIN_FLAGS: &[Flag] = &[
 pub(crate) const SIGN_FLAGS: &[Flag] =
     &[Flag { long: "yes", short: Some('y'), value: None, key: None, doc: "Sign what is there without asking" }];
 
+/// Flags of `aether policy reset`.
+pub(crate) const RESET_FLAGS: &[Flag] = &[Flag {
+    long: "yes",
+    short: Some('y'),
+    value: None,
+    key: None,
+    doc: "Return to the built-in policy without asking",
+}];
+
 /// What a cell can say.
 const DECISIONS: &[&str] = &[Decision::Allow.name(), Decision::Ask.name(), Decision::Deny.name()];
+
+/// What `set` takes to leave a cell to the built-in table again.
+const BUILT_IN: &str = "default";
+
+/// What `policy set` takes: every cell, and every word for one.
+pub(crate) fn words_of_set() -> Vec<String> {
+    let cells = Asker::ALL.iter().flat_map(|asker| Act::ALL.iter().map(move |act| format!("{asker}.{act}")));
+    cells.chain(DECISIONS.iter().chain([&BUILT_IN]).map(|word| (*word).to_owned())).collect()
+}
 
 /// The grant without what the operator takes away: tools, and hosts that are not among those allowed.
 pub(crate) fn bounded(grant: Grant, policy: &PolicyFile, tools: &dyn Toolbox) -> Grant {

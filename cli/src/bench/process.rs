@@ -5,6 +5,12 @@ use crate::trouble::Trouble;
 /// Ticks of /proc/self/stat in a second: `USER_HZ`, which Linux fixes at 100 for programs (proc(5), sysconf(3)).
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What Linux says of files of a process that is not there any more: no such file, no such process.
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+const ENOENT: i32 = 2;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+const ESRCH: i32 = 3;
+
 /// Resident memory in KiB: now, and the most so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resident {
@@ -42,6 +48,40 @@ pub(super) fn descriptors() -> Result<usize, Trouble> {
     let open = std::fs::read_dir("/proc/self/fd").map_err(|error| wrong("/proc/self/fd", &error))?;
     // Reading the directory opens one.
     Ok(open.count().saturating_sub(1))
+}
+
+/// This process and those that it and they started, each with its parent.
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+pub(super) fn family() -> Result<Vec<(u32, u32)>, Trouble> {
+    let listed = std::fs::read_dir("/proc").map_err(|error| wrong("/proc", &error))?;
+    let number = |entry: std::io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<u32>().ok();
+    // One that has ended meanwhile has no parent any more. The parent is the second field behind the name (proc(5)).
+    let with_parent = |process: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        Some((process, stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()?))
+    };
+    let all: Vec<(u32, u32)> = listed.filter_map(number).filter_map(with_parent).collect();
+    let own = std::process::id();
+    let mut found: Vec<(u32, u32)> = all.iter().filter(|(process, _)| *process == own).copied().collect();
+    let mut at = 0;
+    while let Some((one, _)) = found.get(at).copied() {
+        found.extend(all.iter().filter(|(_, parent)| *parent == one));
+        at += 1;
+    }
+    Ok(found)
+}
+
+/// Memory of a process in KiB, pages that several have in equal parts; nothing for one that has ended.
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+pub(super) fn proportional_kb(process: u32) -> Result<u64, Trouble> {
+    let path = format!("/proc/{process}/smaps_rollup");
+    let rollup = match std::fs::read_to_string(&path) {
+        Err(error) if matches!(error.raw_os_error(), Some(ENOENT | ESRCH)) => return Ok(0),
+        read => read.map_err(|error| wrong(&path, &error))?,
+    };
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kb = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kb.ok_or_else(|| Trouble::failed(format!("{path} has no Pss")))
 }
 
 fn read(path: &str) -> Result<String, Trouble> {

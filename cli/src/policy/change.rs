@@ -1,4 +1,4 @@
-//! `aether policy set|edit|sign`: changes by the person, each with a new signature.
+//! `aether policy set|edit|sign|reset`: changes by the person, each with a new signature.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -10,17 +10,14 @@ use aether_manifest::PolicyFile;
 use aether_session::Directories;
 use aether_terminal::{Stream, Tty, is_terminal, neutral};
 
-use super::DECISIONS;
 use super::file::{self, State};
+use super::{BUILT_IN, DECISIONS, words_of_set};
 use crate::args::Invocation;
 use crate::boot::Boot;
 use crate::config::file::ConfigFile;
 use crate::config::{Editing, edit_file};
 use crate::show::{self, eprint};
 use crate::trouble::{Exit, Trouble};
-
-/// What `set` takes to leave a cell to the built-in table again.
-const BUILT_IN: &str = "default";
 
 /// The most lines of a difference that are shown.
 const DIFFERENCE_LINES_MAX: usize = 400;
@@ -62,8 +59,7 @@ pub(crate) fn set(invocation: &Invocation) -> Result<Exit, Trouble> {
 
 /// A cell as it was typed, which is one of the table.
 fn cell(typed: &str) -> Result<String, Trouble> {
-    let all: Vec<String> =
-        Asker::ALL.iter().flat_map(|asker| Act::ALL.iter().map(move |act| format!("{asker}.{act}"))).collect();
+    let all: Vec<String> = words_of_set().into_iter().filter(|word| word.contains('.')).collect();
     let plain = typed.replace('-', "_");
     if all.contains(&plain) {
         return Ok(plain);
@@ -82,7 +78,7 @@ fn cell(typed: &str) -> Result<String, Trouble> {
 pub(crate) fn edit(invocation: &Invocation) -> Result<Exit, Trouble> {
     let boot = Boot::new(invocation)?;
     let directories = &boot.directories;
-    if let State::Untrusted { .. } = file::look(directories) {
+    if let State::Untrusted { .. } | State::Gone(_) = file::look(directories) {
         // What is not trusted is shown first.
         file::load(directories)?;
     }
@@ -137,6 +133,8 @@ pub(crate) fn sign(invocation: &Invocation) -> Result<Exit, Trouble> {
     let path = file::path(directories);
     let held = ConfigFile::open(&file::place(directories))?;
     if !held.is_there() {
+        // One that was signed and is gone is no reason to sign another one blindly.
+        file::load(directories)?;
         return Err(Trouble::usage(format!(
             "there is no {}, so the built-in policy holds; `aether policy set` or `aether policy edit` makes one",
             path.display()
@@ -149,7 +147,7 @@ pub(crate) fn sign(invocation: &Invocation) -> Result<Exit, Trouble> {
         return Ok(Exit::Done);
     }
     shown(directories, &path, &text)?;
-    if !invocation.has("yes") && !accepted()? {
+    if !invocation.has("yes") && !accepted("`aether policy sign --yes` signs what is shown")? {
         return Err(Trouble::refused(format!("{} is not signed and does not hold", path.display())));
     }
     file::accept(&boot, &held, &text)?;
@@ -172,9 +170,49 @@ fn shown(directories: &Directories, path: &Path, text: &str) -> Result<(), Troub
     show::report(&out)
 }
 
-fn accepted() -> Result<bool, Trouble> {
+/// What the file says while the built-in policy holds on purpose.
+const NOTHING_SET: &str = "# The built-in policy holds: nothing is set here.\n";
+
+/// `aether policy reset`.
+pub(crate) fn reset(invocation: &Invocation) -> Result<Exit, Trouble> {
+    let boot = Boot::new(invocation)?;
+    let directories = &boot.directories;
+    let path = file::path(directories);
+    let state = file::look(directories);
+    let is_default = match &state {
+        State::Absent => true,
+        State::Sound(policy) => *policy == PolicyFile::default(),
+        State::Gone(_) | State::Broken(_) | State::Untrusted { .. } => false,
+    };
+    if is_default {
+        eprint("the built-in policy holds already");
+        return Ok(Exit::Done);
+    }
+    if let State::Gone(why) | State::Untrusted { why, .. } = &state {
+        eprint(&neutral(&format!("policy: {why}")));
+    }
+    let held = ConfigFile::open(&file::place(directories))?;
+    let before = file::accepted(directories).or_else(|| file::remembered(directories));
+    let before = before.and_then(|text| PolicyFile::parse(&text).ok()).unwrap_or_default();
+    let changes = before.differences(&PolicyFile::default());
+    let mut out = format!("{}, compared with what was signed:\n", path.display());
+    out.push_str(if changes.is_empty() { "what is allowed stays the same\n" } else { "what is allowed changes:\n" });
+    for change in changes {
+        out.push_str(&format!("  {}\n", neutral(&change)));
+    }
+    show::report(&out)?;
+    if !invocation.has("yes") && !accepted("`aether policy reset --yes` returns to the built-in policy")? {
+        return Err(Trouble::refused(format!("nothing changed: {} stays as it is", path.display())));
+    }
+    file::accept(&boot, &held, NOTHING_SET)?;
+    eprint(&format!("the built-in policy holds; {} says so and is signed", path.display()));
+    Ok(Exit::Done)
+}
+
+/// Asks whether what was shown is to be signed; `otherwise` is the way to say so without a terminal.
+fn accepted(otherwise: &str) -> Result<bool, Trouble> {
     if !is_terminal(Stream::Input) || !is_terminal(Stream::Error) {
-        return Err(Trouble::refused("there is no terminal to ask on; `aether policy sign --yes` signs what is shown"));
+        return Err(Trouble::refused(format!("there is no terminal to ask on; {otherwise}")));
     }
     let mut tty = Tty::open().map_err(Trouble::failed)?;
     let given = tty.key("[s]ign it, or [l]eave it: ", &['s', 'l'], &AtomicBool::new(false)).map_err(Trouble::failed)?;

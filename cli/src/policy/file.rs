@@ -37,6 +37,8 @@ pub(crate) enum State {
     Sound(PolicyFile),
     /// A file that cannot be read as a policy.
     Broken(Vec<Mistake>),
+    /// No file, though one was signed, and what is there instead.
+    Gone(String),
     /// A file that says something which nobody signed, and what it says.
     Untrusted { why: String, found: Option<PolicyFile> },
 }
@@ -50,6 +52,9 @@ pub(crate) fn load(directories: &Directories) -> Result<PolicyFile, Trouble> {
         State::Absent => Ok(PolicyFile::default()),
         State::Sound(policy) => Ok(policy),
         State::Broken(mistakes) => Err(Trouble::usage(sentences(&path(directories), &mistakes))),
+        State::Gone(why) => Err(Trouble::refused(format!(
+            "policy: {why}; nothing runs until you put it back, or return to the built-in policy on purpose with `aether policy reset`"
+        ))),
         State::Untrusted { why, found } => {
             let gist = found.map_or(String::new(), |found| gist(directories, &found));
             Err(Trouble::refused(format!(
@@ -64,14 +69,7 @@ pub(crate) fn look(directories: &Directories) -> State {
     let path = path(directories);
     let untrusted = |why: String| State::Untrusted { why, found: None };
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-        if signature_of(&path).exists() {
-            return untrusted(format!(
-                "{} is gone, but its signature is there; put it back, or remove {} as well to return to the built-in policy",
-                path.display(),
-                signature_of(&path).display()
-            ));
-        }
-        return State::Absent;
+        return absent(directories, &path);
     }
     let text = match private::read_text(&path, POLICY_BYTES_MAX as u64) {
         Ok(text) => text,
@@ -85,6 +83,17 @@ pub(crate) fn look(directories: &Directories) -> State {
         Ok(signed) if signed == text => State::Sound(policy),
         Ok(_) => State::Untrusted { why: format!("{} changes while it is read", path.display()), found: None },
         Err(error) => State::Untrusted { why: error.to_string(), found: Some(policy) },
+    }
+}
+
+/// What it means that there is no file: nothing, unless one was signed before. Taking a policy away does not lift it.
+fn absent(directories: &Directories, path: &Path) -> State {
+    let shown = path.display();
+    match SignedFile::new(path.to_owned(), SIGNED_NAME).newest(&keyring_directory(directories)) {
+        Ok(0) if signature_of(path).exists() => State::Gone(format!("{shown} is gone, but its signature is there")),
+        Ok(0) => State::Absent,
+        Ok(newest) => State::Gone(format!("{shown} is gone, though this machine signed it (as number {newest})")),
+        Err(error) => State::Untrusted { why: error.to_string(), found: None },
     }
 }
 
@@ -124,6 +133,12 @@ pub(crate) fn accepted(directories: &Directories) -> Option<String> {
     is_accepted.then_some(text)
 }
 
+/// The text that was signed last, also where file or signature are gone and nothing but the copy says so. It serves to
+/// show what changes, and decides nothing.
+pub(crate) fn remembered(directories: &Directories) -> Option<String> {
+    private::read_text(&copy_path(directories), POLICY_BYTES_MAX as u64).ok()
+}
+
 /// Where a copy of the text that was signed last is kept, so that changes by hand can be shown.
 fn copy_path(directories: &Directories) -> PathBuf {
     keyring_directory(directories).join("policy.signed.toml")
@@ -147,7 +162,8 @@ pub(crate) fn place(directories: &Directories) -> Place {
 pub(crate) fn accept(boot: &Boot, held: &ConfigFile, text: &str) -> Result<(), Trouble> {
     let directories = &boot.directories;
     let after = PolicyFile::parse(text).map_err(|mistakes| Trouble::usage(sentences(&path(directories), &mistakes)))?;
-    let before = accepted(directories).and_then(|text| PolicyFile::parse(&text).ok()).unwrap_or_default();
+    let before = accepted(directories).or_else(|| remembered(directories));
+    let before = before.and_then(|text| PolicyFile::parse(&text).ok()).unwrap_or_default();
     let record = Record::new(Kind::Policy)
         .digest("digest", &Digest(sha256(text.as_bytes())))
         .text("changes", &before.differences(&after).join(", "));

@@ -12,33 +12,25 @@ pub(crate) struct Guard {
     hosts_denied: Vec<DeniedHost>,
     /// Where configuration, policy and keys lie within the workspace, if they do.
     own: Vec<Place>,
-    /// Where keys, sessions and the audit log lie within the workspace, if they do.
-    data: Option<Place>,
 }
 
 impl Guard {
     /// For one workspace, which is absolute and without links.
     pub(crate) fn new(policy: &PolicyFile, directories: &Directories, workspace: &Path) -> Guard {
         let place = |directory: &Path| within(workspace, &real(directory));
-        let (config, data) = (place(&directories.config), place(&directories.data));
-        let own = config.into_iter().chain(data.clone()).collect();
-        Guard { hosts_denied: policy.hosts_denied().to_vec(), own, data }
+        let own =
+            [&directories.config, &directories.data].into_iter().filter_map(|directory| place(directory)).collect();
+        Guard { hosts_denied: policy.hosts_denied().to_vec(), own }
     }
 
-    /// Why the call does not run, if it does not. A model never writes what decides what a model may do; for that names
-    /// are enough, because hands follow no link when they write. Nor does it open a key by its name; a search through
-    /// everything above is not stopped here.
+    /// Why the call does not run, if it does not. A model never writes what decides what a model may do. That nothing
+    /// there is read, listed or replaced is the hands' work; what is said here is why, and that no directory of ours is
+    /// made before we make it. For that names are enough, because hands follow no link when they write.
     pub(crate) fn refusal(&self, call: &Authorized) -> Option<String> {
         let capability = &call.needs().capability;
         if let Some(place) = capability.write().iter().find(|place| self.own.iter().any(|own| covers(own, place))) {
             return Some(format!(
                 "refused: {place} belongs to this program's own configuration, which no tool may change; ask the person to change it with `aether config` or `aether policy`"
-            ));
-        }
-        let data = self.data.iter();
-        if let Some(place) = data.flat_map(|data| capability.read().iter().filter(|read| covers(data, read))).next() {
-            return Some(format!(
-                "refused: {place} belongs to this program's own data, which holds keys and is not read by tools"
             ));
         }
         let Network::Hosts(hosts) = &capability.network else { return None };

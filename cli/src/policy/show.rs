@@ -112,6 +112,7 @@ pub(crate) fn check(invocation: &Invocation) -> Result<Exit, Trouble> {
         State::Absent => ("absent", Exit::Done),
         State::Sound(_) => ("signed", Exit::Done),
         State::Broken(_) => ("broken", Exit::Usage),
+        State::Gone(_) => ("gone", Exit::Refused),
         State::Untrusted { .. } => ("untrusted", Exit::Refused),
     };
     if invocation.has("json") {
@@ -120,7 +121,9 @@ pub(crate) fn check(invocation: &Invocation) -> Result<Exit, Trouble> {
                 .iter()
                 .map(|one| json!({"message": &*one.sentence, "line": one.line, "column": one.column}))
                 .collect(),
-            State::Untrusted { why, .. } => vec![json!({"message": why, "line": null, "column": null})],
+            State::Gone(why) | State::Untrusted { why, .. } => {
+                vec![json!({"message": why, "line": null, "column": null})]
+            }
             State::Absent | State::Sound(_) => Vec::new(),
         };
         let report = json!({"file": shown, "state": name, "errors": errors});
@@ -131,7 +134,7 @@ pub(crate) fn check(invocation: &Invocation) -> Result<Exit, Trouble> {
         State::Absent => show::report(&format!("{shown} does not exist, and does not have to\n"))?,
         State::Sound(_) => show::report(&format!("{shown} is sound and signed\n"))?,
         State::Broken(mistakes) => eprint(&neutral(&file::sentences(&path, &mistakes))),
-        State::Untrusted { .. } => drop(file::load(&boot.directories)?),
+        State::Gone(_) | State::Untrusted { .. } => drop(file::load(&boot.directories)?),
     }
     Ok(exit)
 }

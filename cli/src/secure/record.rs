@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn a_line_survives_the_way_from_the_sidecar() {
-        let line = Line::new(Kind::Egress, "shell").text("host", "a.example").number("port", 443).text("verdict", "allowed");
+        let line =
+            Line::new(Kind::Egress, "shell").text("host", "a.example").number("port", 443).text("verdict", "allowed");
         let back = Line::decode(&line.encode()).unwrap();
         assert_eq!((back.kind, back.numbers.clone()), (line.kind, line.numbers.clone()));
         assert!(line.texts.iter().all(|text| back.texts.contains(text)));
@@ -162,7 +163,9 @@ mod tests {
 
     #[test]
     fn a_sidecar_cannot_write_what_is_not_its_own() {
-        for text in ["", "{}", r#"{"kind":"allow","tool":"x"}"#, r#"{"kind":"checkpoint"}"#, r#"{"kind":"egress","port":"x"}"#] {
+        for text in
+            ["", "{}", r#"{"kind":"allow","tool":"x"}"#, r#"{"kind":"checkpoint"}"#, r#"{"kind":"egress","port":"x"}"#]
+        {
             assert_eq!(Line::decode(text), None, "{text}");
         }
     }

@@ -5,11 +5,17 @@
 mod audit;
 mod bad_days;
 mod bad_providers;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod bench;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod code_worker;
 mod completions;
 mod config;
 mod conversations;
 mod doctor;
 mod ground;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod kernel_mode;
 mod manifest;
 mod model;
 mod onboard;
@@ -17,9 +23,17 @@ mod person;
 mod policy;
 mod providers;
 mod run;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod sandbox;
 mod secrets;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod secure_bad_days;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod shell;
 mod signals;
 mod telemetry;
 mod tools;
 mod web;
 mod wizard;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod yard;

@@ -1,20 +1,24 @@
 //! Attacks on the hands, each against every way of resolving a path, and the bad days of a disk.
 
+mod hidden;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aether_core::capability::{Capability, Host, Network, Place};
 use aether_core::tool::{EntryKind, Fetch, Fetched, Hands, HandsError, Limits, WriteMode};
 
+use crate::hidden::Hidden;
 use crate::roots::Beneath;
 use crate::{Fetcher, Grip, LIST_ENTRIES_MAX, Reach, Roots, linux, portable};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
-const STORES: [&str; 3] = ["openat2", "stepwise", "cap-std"];
+const STORES: [&str; 4] = ["openat2", "guarded", "stepwise", "cap-std"];
 /// Names the directory that a child process of a test works in.
 const CHILD: &str = "AETHER_HANDS_CHILD";
 
@@ -25,9 +29,16 @@ fn store(kind: &str, path: &Path) -> Box<dyn Beneath> {
             assert_eq!(root.resolution(), linux::Resolution::Openat2);
             Box::new(root)
         }
+        // Step by step with `openat2`, because something is hidden, though nothing that these tests work with.
+        "guarded" => hiding(Box::new(linux::Root::open(path).unwrap()), &[Path::new("/sys")]),
         "stepwise" => Box::new(linux::Root::stepwise(path).unwrap()),
         _ => Box::new(portable::Root::open(path).unwrap()),
     }
+}
+
+fn hiding(mut root: Box<dyn Beneath>, directories: &[&Path]) -> Box<dyn Beneath> {
+    root.hide(&Arc::new(Hidden::new(directories.iter().map(|path| path.to_path_buf()).collect()))).unwrap();
+    root
 }
 
 fn place(path: &str) -> Place {

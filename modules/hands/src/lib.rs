@@ -19,17 +19,21 @@
 //! - **H4** only regular files are read and written; a pipe or a device never makes a call hang.
 //! - **H5** what `.git` and `.aether` directories hold is never written: it can execute or grant.
 //! - **H6** every operation ends soon after the call is stopped or its time is over.
+//! - **H7** directories that are hidden ([`Roots::hiding`]) are there for no call, by whatever name they are reached.
 #![forbid(unsafe_code)]
 
 mod address;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod attacks;
+mod hidden;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(any(test, not(target_os = "linux")))]
 mod portable;
 mod roots;
+#[cfg(target_os = "linux")]
+mod steps;
 mod zone;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,12 +2,15 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use aether_core::tool::{DirEntry, EntryKind, HandsError, WriteMode};
 use rustix::fs::{self, Access, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Uid};
 use rustix::io::{self, Errno};
 
+use crate::hidden::{self, Hidden, Identity};
 use crate::roots::{Beneath, LIST_ENTRIES_MAX, split_name, temporary_name};
+use crate::steps::{self, Stopped};
 use crate::{Slice, Watch};
 
 /// How often a resolution that a concurrent rename disturbed is tried again (`openat2(2)`, `EAGAIN`).
@@ -29,6 +32,9 @@ pub(crate) enum Resolution {
 pub(crate) struct Root {
     directory: OwnedFd,
     resolution: Resolution,
+    hidden: Arc<Hidden>,
+    /// Whether the root itself is hidden, or lies in what is.
+    is_hidden: bool,
 }
 
 impl Root {
@@ -37,7 +43,7 @@ impl Root {
         let directory = fs::open(path, DIRECTORY, Mode::empty()).map_err(told)?;
         let probe = fs::openat2(&directory, ".", DIRECTORY, Mode::empty(), ResolveFlags::BENEATH);
         let resolution = if probe.is_ok() { Resolution::Openat2 } else { Resolution::Stepwise };
-        Ok(Root { directory, resolution })
+        Ok(Root { directory, resolution, hidden: Arc::default(), is_hidden: false })
     }
 
     #[cfg(test)]
@@ -50,10 +56,21 @@ impl Root {
         self.resolution
     }
 
-    /// Opens what is at `path` for reading (H2).
+    /// What is hidden now.
+    fn hidden(&self) -> Result<Vec<Identity>, HandsError> {
+        if self.is_hidden { Err(hidden::refused()) } else { Ok(self.hidden.identities()) }
+    }
+
+    /// Opens what is at `path` for reading (H2, H7).
     fn resolve(&self, path: &str, flags: OFlags) -> Result<OwnedFd, HandsError> {
         if self.resolution == Resolution::Stepwise {
             return self.step_to(path, flags);
+        }
+        if !self.hidden.is_empty() {
+            return steps::open(&self.directory, path, flags, &self.hidden()?).map_err(|stopped| match stopped {
+                Stopped::Hidden => hidden::refused(),
+                Stopped::Errno(errno) => self.explained(errno),
+            });
         }
         let path = if path.is_empty() { "." } else { path };
         let how = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
@@ -72,13 +89,16 @@ impl Root {
             return self.descend("", Absent::Refuse);
         };
         let directory = self.descend(parents, Absent::Refuse)?;
-        fs::openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty())
-            .map_err(|errno| link_told(&directory, name, errno))
+        let opened = fs::openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty())
+            .map_err(|errno| link_told(&directory, name, errno))?;
+        refuse_hidden(&opened, &self.hidden()?)?;
+        Ok(opened)
     }
 
     /// Walks down directory by directory, through no symbolic link, and makes missing ones if asked to.
     fn descend(&self, parents: &str, absent: Absent) -> Result<OwnedFd, HandsError> {
         let flags = DIRECTORY | OFlags::NOFOLLOW;
+        let hidden = self.hidden()?;
         let mut here = self.directory.try_clone().map_err(|error| HandsError::Failed(error.to_string()))?;
         for name in parents.split('/').filter(|name| !name.is_empty()) {
             let next = match fs::openat(&here, name, flags, Mode::empty()) {
@@ -96,6 +116,7 @@ impl Root {
                 Errno::NOENT => self.explained(errno),
                 _ => link_told(&here, name, errno),
             })?;
+            refuse_hidden(&here, &hidden)?;
         }
         Ok(here)
     }
@@ -117,7 +138,19 @@ enum Absent {
     Make,
 }
 
+/// Refuses a directory that is hidden (H7).
+fn refuse_hidden(directory: &OwnedFd, hidden: &[Identity]) -> Result<(), HandsError> {
+    let is_hidden = !hidden.is_empty() && hidden.contains(&Identity::of(&fs::fstat(directory).map_err(told)?));
+    if is_hidden { Err(hidden::refused()) } else { Ok(()) }
+}
+
 impl Beneath for Root {
+    fn hide(&mut self, hidden: &Arc<Hidden>) -> Result<(), HandsError> {
+        self.hidden = hidden.clone();
+        self.is_hidden = steps::lies_in(&self.directory, &hidden.identities()).map_err(told)?;
+        Ok(())
+    }
+
     fn read(&self, path: &str, slice: Slice, watch: Watch<'_>) -> Result<Vec<u8>, HandsError> {
         let file = self.resolve(path, FILE)?;
         match kind(&fs::fstat(&file).map_err(told)?) {
@@ -131,7 +164,7 @@ impl Beneath for Root {
     fn write(&self, path: &str, bytes: &[u8], mode: WriteMode, watch: Watch<'_>) -> Result<(), HandsError> {
         let (parents, name) = split_name(path)?;
         let directory = self.descend(parents, Absent::Make)?;
-        let before = before(&directory, name, mode)?;
+        let before = before(&directory, name, mode, &self.hidden()?)?;
         let mut draft = Draft::new(&directory, before.as_ref()).map_err(|error| match error {
             HandsError::Missing => self.explained(Errno::NOENT),
             error => error,
@@ -146,6 +179,7 @@ impl Beneath for Root {
             Err(HandsError::WrongKind(EntryKind::File)) => return self.list_one(path),
             other => other?,
         };
+        let hidden = self.hidden()?;
         let mut entries = Vec::new();
         let listing = fs::Dir::read_from(&directory).map_err(told)?;
         for entry in listing {
@@ -160,6 +194,7 @@ impl Beneath for Root {
                 return Err(HandsError::Limit(why));
             }
             match fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) if hidden.contains(&Identity::of(&stat)) => {}
                 Ok(stat) => entries.push(described(&name.to_string_lossy(), &stat)),
                 Err(Errno::NOENT) => {} // Deleted since the directory was read.
                 Err(errno) => return Err(told(errno)),
@@ -184,11 +219,14 @@ impl Root {
 }
 
 /// What is at `name` now, if a file may be written there.
-fn before(directory: &OwnedFd, name: &str, mode: WriteMode) -> Result<Option<Stat>, HandsError> {
+fn before(directory: &OwnedFd, name: &str, mode: WriteMode, hidden: &[Identity]) -> Result<Option<Stat>, HandsError> {
     let stat = match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(None),
         other => other.map_err(told)?,
     };
+    if hidden.contains(&Identity::of(&stat)) {
+        return Err(hidden::refused());
+    }
     if mode == WriteMode::Create {
         return Err(HandsError::Exists);
     }

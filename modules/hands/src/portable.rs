@@ -1,24 +1,47 @@
 //! Files beneath a directory handle where there is no `openat2`: macOS, Windows and others, through `cap-std`.
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aether_core::tool::{DirEntry, EntryKind, HandsError, WriteMode};
 use cap_std::fs::{Dir, FileType, Metadata, OpenOptions};
 
+use crate::hidden::{self, Hidden, folded};
 use crate::roots::{Beneath, LIST_ENTRIES_MAX, split_name, temporary_name};
 use crate::{Slice, Watch, unix_ms};
 
 /// A directory, held open.
 pub(crate) struct Root {
     directory: Dir,
+    /// Where it was when it was opened, without links.
+    path: PathBuf,
+    hidden: Arc<Hidden>,
 }
 
 impl Root {
     /// Opens a directory. Symbolic links on the way to it are followed: the person named it.
     pub(crate) fn open(path: &Path) -> Result<Root, HandsError> {
         let directory = Dir::open_ambient_dir(path, cap_std::ambient_authority()).map_err(told)?;
-        Ok(Root { directory })
+        let path = std::fs::canonicalize(path).map_err(told)?;
+        Ok(Root { directory, path, hidden: Arc::default() })
+    }
+
+    /// Refuses what is hidden (H7): here by names without links, because these systems tell no directory's identity
+    /// everywhere. Writing follows no link, so a name that does not exist yet says where it would be.
+    fn refuse_hidden(&self, path: &str) -> Result<(), HandsError> {
+        if self.is_hidden(path) { Err(hidden::refused()) } else { Ok(()) }
+    }
+
+    fn is_hidden(&self, path: &str) -> bool {
+        let hidden = self.hidden.paths();
+        if hidden.is_empty() {
+            return false;
+        }
+        let as_named = folded(&self.path.join(path));
+        let real = self.directory.canonicalize(named(path)).map(|real| folded(&self.path.join(real)));
+        let is_in = |path: &PathBuf| hidden.iter().any(|hidden| path.starts_with(hidden));
+        is_in(&as_named) || real.is_ok_and(|real| is_in(&real))
     }
 
     /// Walks down directory by directory, through no symbolic link, and makes missing ones.
@@ -42,7 +65,13 @@ impl Root {
 }
 
 impl Beneath for Root {
+    fn hide(&mut self, hidden: &Arc<Hidden>) -> Result<(), HandsError> {
+        self.hidden = hidden.clone();
+        Ok(())
+    }
+
     fn read(&self, path: &str, slice: Slice, watch: Watch<'_>) -> Result<Vec<u8>, HandsError> {
+        self.refuse_hidden(path)?;
         let regular = |found: Metadata| match kind(found.file_type()) {
             EntryKind::File => Ok(()),
             other => Err(HandsError::WrongKind(other)),
@@ -68,6 +97,7 @@ impl Beneath for Root {
     }
 
     fn write(&self, path: &str, bytes: &[u8], mode: WriteMode, watch: Watch<'_>) -> Result<(), HandsError> {
+        self.refuse_hidden(path)?;
         let (parents, name) = split_name(path)?;
         let directory = self.descend_and_make(parents)?;
         let before = match directory.symlink_metadata(name) {
@@ -93,6 +123,7 @@ impl Beneath for Root {
     }
 
     fn list(&self, path: &str, watch: Watch<'_>) -> Result<Vec<DirEntry>, HandsError> {
+        self.refuse_hidden(path)?;
         let found = self.directory.metadata(named(path)).map_err(told)?;
         if !found.is_dir() {
             let (_, name) = split_name(path)?;
@@ -107,6 +138,8 @@ impl Beneath for Root {
                 return Err(HandsError::Limit(why));
             }
             match entry.metadata() {
+                Ok(found) if found.is_dir() && self.is_hidden(&beneath(path, &entry.file_name().to_string_lossy())) => {
+                }
                 Ok(found) => entries.push(described(&entry.file_name().to_string_lossy(), &found)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {} // Deleted since.
                 Err(error) => return Err(told(error)),
@@ -144,6 +177,10 @@ impl Drop for Draft<'_> {
         // After a rename there is nothing left to remove; otherwise the error that led here is on its way already.
         let _ = self.directory.remove_file(&self.name);
     }
+}
+
+fn beneath(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
 }
 
 fn named(path: &str) -> &str {

@@ -1,12 +1,13 @@
 //! The directories that paths start from, each opened once.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use aether_core::capability::Place;
 use aether_core::tool::{DirEntry, EntryKind, HandsError, WriteMode};
 
+use crate::hidden::Hidden;
 use crate::{Slice, Watch, zone};
 
 /// The name of the time zone database, which every call may read: `$zoneinfo/Europe/Oslo`.
@@ -21,6 +22,8 @@ pub const WRITE_PROTECTED: [&str; 2] = [".git", ".aether"];
 
 /// One directory and what is beneath it. Paths are relative, without `..`, empty for the directory itself.
 pub(crate) trait Beneath: Send + Sync {
+    /// From now on these directories are not there (H7).
+    fn hide(&mut self, hidden: &Arc<Hidden>) -> Result<(), HandsError>;
     fn read(&self, path: &str, slice: Slice, watch: Watch<'_>) -> Result<Vec<u8>, HandsError>;
     fn write(&self, path: &str, bytes: &[u8], mode: WriteMode, watch: Watch<'_>) -> Result<(), HandsError>;
     fn list(&self, path: &str, watch: Watch<'_>) -> Result<Vec<DirEntry>, HandsError>;
@@ -47,6 +50,22 @@ impl Roots {
             roots.named.push(((*name).into(), root));
         }
         Ok(roots)
+    }
+
+    /// The same, but these directories and everything in them are not there for any call: nothing in them is read,
+    /// written or listed, and listings of what lies around leave them out (H7). On Linux they are known by what they are,
+    /// so that neither a link, nor another spelling, nor moving or mounting them elsewhere leads there; on other systems
+    /// by their paths without links. One that does not exist yet is hidden as soon as it does. A hard link to a single
+    /// file is a file of its own.
+    ///
+    /// # Errors
+    /// [`RootError`] for a root that cannot be looked at.
+    pub fn hiding(mut self, directories: Vec<PathBuf>) -> Result<Roots, RootError> {
+        let hidden = Arc::new(Hidden::new(directories));
+        for (name, root) in &mut self.named {
+            root.hide(&hidden).map_err(|error| RootError { path: name.to_string(), error })?;
+        }
+        Ok(self)
     }
 
     #[cfg(test)]

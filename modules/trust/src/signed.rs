@@ -81,7 +81,7 @@ impl SignedFile {
         if found != sig.digest {
             return Err(TrustError::Changed { path: path(), signed: sig.digest, found });
         }
-        let newest = self.newest(keyring)?;
+        let newest = self.newest(keyring.directory())?;
         if sig.counter < newest {
             return Err(TrustError::RolledBack { path: path(), counter: sig.counter, newest });
         }
@@ -103,15 +103,27 @@ impl SignedFile {
             .to_owned();
         // A signature file that is damaged has no number to go on from; the keyring's own remains.
         let before = self.sig().ok().flatten().filter(|sig| sig.key == keyring.public()).map_or(0, |sig| sig.counter);
-        let counter = self.newest(keyring)?.max(before).saturating_add(1);
+        let counter = self.newest(keyring.directory())?.max(before).saturating_add(1);
         let digest = sha256(&bytes);
         let signature = keyring.sign(self.name, &self.message(&digest, counter));
         let (key, shown) = (keyring.public(), hex(&digest));
         let sig = format!("{SIG_HEAD}key {key}\ndigest {shown}\ncounter {counter}\nsignature {signature}\n");
         place::write(&self.sig_path(), sig.as_bytes())?;
         // Last, so that a kill in between leaves a signature that is newer than the number, never an older one.
-        place::write(&self.counter_path(keyring), format!("{counter}\n").as_bytes())?;
+        place::write(&self.counter_path(keyring.directory()), format!("{counter}\n").as_bytes())?;
         Ok(SignedText { text, counter, digest })
+    }
+
+    /// The newest number that was given for this name with the keys in `directory`; 0 where nothing was ever signed.
+    /// It tells a file that was signed once and is gone from one that never was. Makes nothing.
+    ///
+    /// # Errors
+    /// [`TrustError::Exposed`], [`TrustError::Foreign`], [`TrustError::Malformed`], [`TrustError::Refused`].
+    pub fn newest(&self, directory: &Path) -> Result<u64, TrustError> {
+        let path = self.counter_path(directory);
+        let Some(bytes) = place::read(&path, COUNTER_BYTES_MAX, Privacy::Secret)? else { return Ok(0) };
+        let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
+        text.and_then(number).ok_or(TrustError::Malformed { path, wanted: COUNTER_FORM })
     }
 
     fn bytes(&self) -> Result<zeroize::Zeroizing<Vec<u8>>, TrustError> {
@@ -136,16 +148,8 @@ impl SignedFile {
         [&counter.to_be_bytes()[..], digest].concat()
     }
 
-    fn counter_path(&self, keyring: &Keyring) -> PathBuf {
-        keyring.directory().join(format!("{}.counter", self.name))
-    }
-
-    /// The newest number that was given for this name; 0 before the first.
-    fn newest(&self, keyring: &Keyring) -> Result<u64, TrustError> {
-        let path = self.counter_path(keyring);
-        let Some(bytes) = place::read(&path, COUNTER_BYTES_MAX, Privacy::Secret)? else { return Ok(0) };
-        let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
-        text.and_then(number).ok_or(TrustError::Malformed { path, wanted: COUNTER_FORM })
+    fn counter_path(&self, directory: &Path) -> PathBuf {
+        directory.join(format!("{}.counter", self.name))
     }
 }
 

@@ -133,11 +133,7 @@ fn acts(house: &House, attack: &'static Attack, choice: &Choice, number: usize) 
     let is_work = attack.expect == ["works"];
     let act = |act: Act<'_>| {
         let outcome = run(house, attack, &act.there, number * 4 + act.turn);
-        let is_right = match &outcome {
-            Outcome::Through(_) => act.wanted.contains(&"works"),
-            Outcome::Stopped(how) => act.wanted.iter().any(|wanted| how.starts_with(wanted)),
-            Outcome::Unclear(_) => false,
-        };
+        let is_right = is_wanted(&outcome, act.wanted);
         Line { attack, place: act.place, outcome, wanted: act.wanted.join(" or "), is_right }
     };
     let outside = Act { place: "outside", there: Where::Outside, wanted: &["works"], turn: 0 };
@@ -182,4 +178,34 @@ struct Act<'a> {
     there: Where,
     wanted: &'a [&'a str],
     turn: usize,
+}
+
+/// Whether that is what was wanted. What cannot be told never is (X1).
+fn is_wanted(outcome: &Outcome, wanted: &[&str]) -> bool {
+    match outcome {
+        Outcome::Through(_) => wanted.contains(&"works"),
+        Outcome::Stopped(how) => wanted.iter().any(|wanted| how.starts_with(wanted)),
+        Outcome::Unclear(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, is_wanted, quoted};
+
+    #[test]
+    fn x1_what_cannot_be_told_is_never_a_success() {
+        for wanted in [&["works"][..], &["EPERM", "cannot tell"], &[""]] {
+            assert!(!is_wanted(&Outcome::Unclear("cannot tell".to_owned()), wanted));
+        }
+        assert!(is_wanted(&Outcome::Through("read 13 bytes".to_owned()), &["works", "EPERM"]));
+        assert!(!is_wanted(&Outcome::Through("EPERM".to_owned()), &["EPERM"]));
+        assert!(is_wanted(&Outcome::Stopped("EPERM Operation not permitted".to_owned()), &["EACCES", "EPERM"]));
+        assert!(!is_wanted(&Outcome::Stopped("works".to_owned()), &["EPERM"]));
+    }
+
+    #[test]
+    fn a_result_is_one_line_of_json() {
+        assert_eq!(quoted("a \"b\" \\ \n"), "\"a \\\"b\\\" \\\\ \\u000a\"");
+    }
 }

@@ -456,7 +456,9 @@ impl Output {
 
     /// Takes one piece, or notices that a stream is at its end; false once both are.
     pub(crate) async fn take(&mut self) -> bool {
+        // What was written to both at about the same time is kept in one order.
         let (piece, is_out) = tokio::select! {
+            biased;
             piece = next(&mut self.out), if self.out.is_some() => (piece, true),
             piece = next(&mut self.err), if self.err.is_some() => (piece, false),
             else => return false,

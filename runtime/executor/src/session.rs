@@ -177,11 +177,13 @@ impl Session {
                      aether_job_{job}=$!; echo \"job {job}; its output is in /tmp/job-{job}.log\""
                 )
             }
-            Action::Jobs => (1..=self.jobs).map(listing).collect::<Vec<_>>().join("; ") + "\n:",
+            // `jobs` takes note of those that are over.
+            Action::Jobs => format!("jobs >/dev/null\n{}:", (1..=self.jobs).map(listing).collect::<String>()),
             Action::Kill(job) if *job > self.jobs => format!("echo 'there is no job {job}'; (exit 1)"),
             Action::Kill(job) => format!(
-                "kill -9 -\"$aether_job_{job}\" 2>/dev/null && echo 'job {job} is killed' || \
-                 {{ echo 'job {job} is over already'; (exit 1); }}"
+                "if kill -9 -\"$aether_job_{job}\" 2>/dev/null; \
+                 then wait \"$aether_job_{job}\" 2>/dev/null; echo 'job {job} is killed'; \
+                 else echo 'job {job} is over already'; (exit 1); fi"
             ),
         }
     }
@@ -296,6 +298,6 @@ fn quoted(text: &str) -> String {
 fn listing(job: u64) -> String {
     format!(
         "if kill -0 \"$aether_job_{job}\" 2>/dev/null; then echo 'job {job}: running'; else echo 'job {job}: over'; fi; \
-         tail -n 3 /tmp/job-{job}.log 2>/dev/null"
+         tail -n 3 /tmp/job-{job}.log 2>/dev/null\n"
     )
 }

@@ -16,9 +16,10 @@ use crate::error::{JailError, Step};
 use crate::filter::Filters;
 use crate::identity::{INSIDE, Identity, Owners};
 use crate::plan::{Command, Network, Plan, Strength};
+use crate::report::write_error;
 use crate::root::{self, NAME};
 use crate::sys::{self, Wait};
-use crate::wire::{Reader, Writer, read_command, write_error};
+use crate::wire::{Reader, Writer, read_command};
 use crate::{landlock, limits, network, socket};
 
 /// Spawner to jail: the maps are written, the control group holds.

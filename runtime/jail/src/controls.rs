@@ -52,7 +52,7 @@ controls! {
 pub const UNPLUG: &str = "AETHER_UNPLUG";
 
 /// Whether a control is on.
-#[cfg(not(feature = "unplug"))]
+#[cfg(all(target_os = "linux", not(feature = "unplug")))]
 #[inline]
 #[must_use]
 pub(crate) const fn is_on(_: Control) -> bool {
@@ -60,14 +60,14 @@ pub(crate) const fn is_on(_: Control) -> bool {
 }
 
 /// Whether a control is on: unless [`UNPLUG`] names it.
-#[cfg(feature = "unplug")]
+#[cfg(all(target_os = "linux", feature = "unplug"))]
 #[must_use]
 pub(crate) fn is_on(control: Control) -> bool {
     let off = std::env::var(UNPLUG).unwrap_or_default();
     !off.split(',').any(|name| name.trim() == control.name())
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::{Control, is_on};
 

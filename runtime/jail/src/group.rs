@@ -7,8 +7,8 @@ use rustix::event::epoll::EventFlags;
 
 use crate::controls::{Control, is_on};
 use crate::error::{JailError, Missing, Step};
+use crate::mechanism::{Mechanism, State};
 use crate::plan::{Limits, Strength};
-use crate::survey::{Mechanism, State};
 
 /// How the names of our groups begin.
 const PREFIX: &str = "aether-jail";

@@ -24,6 +24,7 @@
 mod controls;
 mod error;
 mod explain;
+mod mechanism;
 mod plan;
 mod wire;
 
@@ -33,6 +34,8 @@ mod binds;
 mod child;
 #[cfg(target_os = "linux")]
 mod confine;
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
@@ -48,9 +51,13 @@ mod landlock;
 #[cfg(target_os = "linux")]
 mod limits;
 #[cfg(target_os = "linux")]
+mod making;
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
 mod profiles;
+#[cfg(target_os = "linux")]
+mod report;
 #[cfg(target_os = "linux")]
 mod root;
 #[cfg(target_os = "linux")]
@@ -69,7 +76,10 @@ pub use confine::confine;
 pub use controls::Control;
 #[cfg(feature = "unplug")]
 pub use controls::UNPLUG;
+#[cfg(not(target_os = "linux"))]
+pub use elsewhere::{EXTRA_MAX, Gateway, SANDBOXES_MAX, SPAWNER_WORD, Sandbox, Spawner, Streams, serve, survey};
 pub use error::{Breach, Ended, Enforcement, JailError, Missing, Status, Step, Tier, Usage};
+pub use mechanism::{Mechanism, State, Survey};
 pub use plan::{
     Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, MEMORY_BYTES_MIN, Network, OPEN_FILES_MIN,
     PORTS_MAX, PROCESSES_MAX, PROTECTED, PROTECTED_IN_HOME, Plan, RESOLVER_PORT, SYSTEM, Strength, TIME_MS_MAX,
@@ -80,5 +90,5 @@ pub use server::SANDBOXES_MAX;
 #[cfg(target_os = "linux")]
 pub use spawner::{EXTRA_MAX, Gateway, SPAWNER_WORD, Sandbox, Spawner, Streams, serve};
 #[cfg(target_os = "linux")]
-pub use survey::{Mechanism, State, Survey, survey};
+pub use survey::survey;
 pub use wire::{PLAN_BYTES_MAX, WireError};

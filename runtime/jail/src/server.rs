@@ -1,27 +1,26 @@
 //! The spawner's loop: one thread that makes sandboxes, watches over them, and ends them.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
-use crate::child::{self, Birth, COMMAND, FAILED, GATEWAY, GO, READY, RECORD_BYTES};
-use crate::controls::{Control, is_on};
-use crate::error::{Ended, Enforcement, JailError, Step, Tier};
+use crate::child::{FAILED, GATEWAY, READY, RECORD_BYTES};
+use crate::error::{Ended, JailError, Step};
 use crate::filter::Filters;
 use crate::group::{Group, Groups};
 use crate::guards::{self, Placeholder};
-use crate::identity::{Identity, Owners, unavailable};
-use crate::jail::{Clock, Jail, Lines, Stage};
-use crate::plan::{Network, Plan, Strength};
+use crate::identity::Owners;
+use crate::jail::{Jail, Lines, Stage};
+use crate::making::Order;
+use crate::plan::Strength;
 use crate::profiles::Profiles;
+use crate::report::{read_error, write_ended, write_enforcement, write_error};
 use crate::socket::{self, Packet};
-use crate::survey;
-use crate::sys::{self, Side, Wait};
-use crate::wire::{Reader, Writer, read_error, write_command, write_ended, write_enforcement, write_error};
+use crate::sys::{self, Wait};
+use crate::wire::{Reader, Writer};
 
 /// Sandboxes of one spawner at once, parked ones among them.
 pub const SANDBOXES_MAX: u32 = 256;
@@ -44,7 +43,7 @@ pub(crate) const SURVEYED: u8 = 5;
 
 /// What an event is about; the rest of its number is the sandbox's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Request = 0,
     Setup = 1,
     Status = 2,
@@ -52,18 +51,6 @@ enum Kind {
     Client = 4,
     Process = 5,
     Memory = 6,
-}
-
-/// A sandbox that is to be made.
-struct Order {
-    plan: Plan,
-    protected: Vec<PathBuf>,
-    /// The program's descriptors; none if it is made ahead.
-    streams: Option<Vec<OwnedFd>>,
-    /// Who is told.
-    client: Option<OwnedFd>,
-    /// The profile that it is made ahead for.
-    profile: Option<u64>,
 }
 
 /// The network namespace that the spawner is in.
@@ -78,11 +65,11 @@ pub(crate) enum Surroundings {
 
 /// What is left of sandboxes that have ended, to be taken away when there is time.
 #[derive(Default)]
-struct Remains {
+pub(crate) struct Remains {
     /// Those that could not be taken away yet, because a copy of a descriptor was still somewhere.
-    placeholders: Vec<Placeholder>,
+    pub(crate) placeholders: Vec<Placeholder>,
     /// Empty groups.
-    groups: Vec<Group>,
+    pub(crate) groups: Vec<Group>,
 }
 
 /// Most groups that wait to be taken away.
@@ -90,20 +77,20 @@ const GROUPS_LEFT_MAX: usize = 32;
 
 /// Everything that the loop knows.
 pub(crate) struct Server {
-    line: OwnedFd,
-    epoll: OwnedFd,
+    pub(crate) line: OwnedFd,
+    pub(crate) epoll: OwnedFd,
     /// By slot; a slot decides who the sandbox is to the host.
-    jails: Vec<Option<Jail>>,
-    next_id: u64,
-    profiles: Profiles,
-    owners: Owners,
-    filters: Filters,
-    groups: Groups,
-    landlock_abi: u32,
+    pub(crate) jails: Vec<Option<Jail>>,
+    pub(crate) next_id: u64,
+    pub(crate) profiles: Profiles,
+    pub(crate) owners: Owners,
+    pub(crate) filters: Filters,
+    pub(crate) groups: Groups,
+    pub(crate) landlock_abi: u32,
     /// The process that made this one.
-    parent: Option<rustix::process::Pid>,
-    remains: Remains,
-    surroundings: Surroundings,
+    pub(crate) parent: Option<rustix::process::Pid>,
+    pub(crate) remains: Remains,
+    pub(crate) surroundings: Surroundings,
 }
 
 impl Server {
@@ -210,55 +197,6 @@ impl Server {
         }
     }
 
-    fn request(&mut self, mut packet: Packet) {
-        let Ok(body) = socket::body(&mut packet) else { return };
-        if packet.fds.is_empty() {
-            return;
-        }
-        let client = packet.fds.remove(0);
-        if body == [SURVEY] {
-            return tell(&client, &[&[SURVEYED], survey::try_namespaces().as_slice()].concat(), &[]);
-        }
-        let (kind, count, plan, protected) = match read_request(&body) {
-            Ok(request) => request,
-            Err(error) => return tell_error(&client, &error),
-        };
-        let order = Order { plan, protected, streams: Some(packet.fds), client: Some(client), profile: None };
-        if kind == PARK { self.park(order, count) } else { self.spawn(order) }
-    }
-
-    fn park(&mut self, mut order: Order, count: u32) {
-        order.streams = None;
-        let Some(client) = order.client.take() else { return };
-        if let Err(error) = order.plan.check() {
-            return tell_error(&client, &error);
-        }
-        if count == 0 {
-            if let Some(profile) = self.profiles.find(&order.plan, &order.protected) {
-                let ended = JailError::Refused { what: "making jails ahead".into(), why: "was ended".into() };
-                self.give_up(profile, &ended);
-            }
-            return tell(&client, &[PARKED], &[]);
-        }
-        if let Err((client, error)) = self.profiles.add(order.plan, order.protected, count, client) {
-            tell_error(&client, &error);
-        }
-        self.announce_parked();
-    }
-
-    fn spawn(&mut self, mut order: Order) {
-        let profile = self.profiles.find(&order.plan, &order.protected);
-        let is_ready = |jail: &Jail| jail.stage == Stage::Parked && jail.profile == profile;
-        let parked = profile.and_then(|_| self.jails.iter().position(|jail| jail.as_ref().is_some_and(is_ready)));
-        let made = match parked {
-            Some(slot) => order.plan.check().and_then(|()| self.unpark(slot, &mut order)),
-            None => self.make(&mut order),
-        };
-        if let (Err(error), Some(client)) = (made, order.client) {
-            tell_error(&client, &error);
-        }
-    }
-
     /// Does what can wait: takes away what is left, and makes the next jail that is wanted ahead.
     fn idle(&mut self) {
         if self.remains.groups.pop().is_some() {
@@ -272,196 +210,13 @@ impl Server {
         }
     }
 
-    fn give_up(&mut self, profile: u64, error: &JailError) {
+    pub(crate) fn give_up(&mut self, profile: u64, error: &JailError) {
         for client in self.profiles.remove(profile) {
             tell_error(&client, error);
         }
         let is_ahead = |stage| matches!(stage, Stage::Making | Stage::Parked);
         let of_profile = |jail: &&mut Jail| jail.profile == Some(profile) && is_ahead(jail.stage);
         self.jails.iter_mut().flatten().filter(of_profile).for_each(Jail::kill);
-    }
-
-    /// Begins to make a sandbox.
-    fn make(&mut self, order: &mut Order) -> Result<(), JailError> {
-        if order.profile.is_none() {
-            order.plan.check()?;
-        }
-        self.filters.ready(&order.plan.network)?;
-        let slot = self.free_slot()?;
-        let identity = Identity::choose(slot as u32)?;
-        let mut group = self.groups.make(&order.plan.limits)?;
-        let memory = Group::holds_memory(group.as_ref());
-        if memory == Strength::Approximate && order.plan.guarantees.memory == Strength::Exact {
-            return Err(self.groups.no_memory());
-        }
-        let mut placeholders = guards::prepare(&order.plan)?;
-        let trees = match identity {
-            Identity::Own { .. } => Ok(None),
-            Identity::Dedicated { .. } if !is_on(Control::Mounts) => Ok(None),
-            Identity::Dedicated { .. } => {
-                crate::binds::open_all(&order.plan, &order.protected, identity, &mut self.owners).map(Some)
-            }
-        };
-        let born = trees.and_then(|trees| self.bear(order, identity, (trees, group.as_mut()), memory));
-        match born {
-            Ok((pid, lines)) => {
-                let enforcement = Enforcement {
-                    tier: Tier::A,
-                    memory,
-                    cpu: Group::holds_cpu(group.as_ref()),
-                    process_view: Strength::Exact,
-                    landlock_abi: self.landlock_abi,
-                };
-                let id = self.next_id;
-                self.next_id += 1;
-                let jail = Jail {
-                    id,
-                    stage: Stage::Making,
-                    pid,
-                    limits: order.plan.limits,
-                    enforcement,
-                    lines,
-                    profile: order.profile,
-                    placeholders,
-                    group,
-                    clock: Clock::new(),
-                    breach: None,
-                    failure: None,
-                };
-                self.jails[slot] = Some(jail);
-                self.release(slot, identity, order)
-            }
-            Err(error) => {
-                guards::clear(&mut placeholders);
-                self.remains.placeholders.append(&mut placeholders);
-                Err(error)
-            }
-        }
-    }
-
-    fn free_slot(&mut self) -> Result<usize, JailError> {
-        if let Some(slot) = self.jails.iter().position(Option::is_none) {
-            return Ok(slot);
-        }
-        if self.jails.len() >= SANDBOXES_MAX as usize {
-            return Err(JailError::Busy { sandboxes_max: SANDBOXES_MAX });
-        }
-        self.jails.push(None);
-        Ok(self.jails.len() - 1)
-    }
-
-    /// Makes the first process of a jail.
-    fn bear(
-        &self,
-        order: &mut Order,
-        identity: Identity,
-        (trees, group): (Option<Vec<crate::binds::Tree>>, Option<&mut Group>),
-        memory: Strength,
-    ) -> Result<(i32, Lines), JailError> {
-        let failed = || JailError::at(Step::Clone, "");
-        let (setup, line) = socket::pair().map_err(failed())?;
-        let (doors, group) = match group {
-            Some(group) => (group.take_doors(), Some(group)),
-            None => (Vec::new(), None),
-        };
-        let birthplace = group.as_deref().and_then(Group::birthplace);
-        let flags = rustix::pipe::PipeFlags::CLOEXEC;
-        let (status, record) = rustix::pipe::pipe_with(flags).map_err(failed())?;
-        match sys::clone(namespaces(&order.plan.network, self.surroundings), birthplace).map_err(no_namespaces)? {
-            Side::Child => child::live(Birth {
-                plan: &order.plan,
-                protected: &order.protected,
-                identity,
-                trees,
-                line,
-                status: record,
-                streams: order.streams.take(),
-                doors,
-                filters: &self.filters,
-                memory,
-                landlock_abi: self.landlock_abi,
-            }),
-            Side::Parent(pid, Some(pidfd)) => {
-                let lines = Lines {
-                    pidfd,
-                    setup: Some(setup),
-                    status: Some(status),
-                    listener: None,
-                    client: None,
-                    gateway: Vec::new(),
-                };
-                Ok((pid, lines))
-            }
-            Side::Parent(_, None) => Err(failed()(Errno::BADF)),
-        }
-    }
-
-    /// Lets a new jail go on, once it is who it is to be and counted where it is to be counted.
-    fn release(&mut self, slot: usize, identity: Identity, order: &mut Order) -> Result<(), JailError> {
-        let Some(jail) = self.jails[slot].as_mut() else { return Ok(()) };
-        let mut released = identity.write_maps(jail.pid as u32);
-        let setup = jail.lines.setup.as_ref();
-        released = released.and_then(|()| {
-            let Some(setup) = setup else { return Ok(()) };
-            socket::send(setup, &[GO], &[]).map_err(JailError::at(Step::Report, ""))
-        });
-        jail.lines.client = order.client.take();
-        let watched = self.watch_over(slot);
-        let Some(jail) = self.jails[slot].as_mut() else { return Ok(()) };
-        if let Err(error) = released.and(watched) {
-            // Whoever waits is told when everything is gone.
-            jail.failure.get_or_insert(error);
-            jail.kill();
-        }
-        Ok(())
-    }
-
-    fn watch_over(&self, slot: usize) -> Result<(), JailError> {
-        let Some(jail) = &self.jails[slot] else { return Ok(()) };
-        let lines = &jail.lines;
-        if let Some((fd, flags)) = jail.group.as_ref().and_then(Group::memory_event) {
-            let data = EventData::new_u64(jail.id << 3 | Kind::Memory as u64);
-            epoll::add(&self.epoll, fd, data, flags).map_err(JailError::at(Step::Start, ""))?;
-        }
-        for (kind, fd) in [
-            (Kind::Setup, lines.setup.as_ref().map(AsFd::as_fd)),
-            (Kind::Status, lines.status.as_ref().map(AsFd::as_fd)),
-            (Kind::Process, Some(lines.pidfd.as_fd())),
-            (Kind::Client, lines.client.as_ref().map(AsFd::as_fd)),
-        ] {
-            if let Some(fd) = fd {
-                self.watch(jail.id, kind, fd)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn watch(&self, id: u64, kind: Kind, fd: BorrowedFd<'_>) -> Result<(), JailError> {
-        let data = EventData::new_u64(id << 3 | kind as u64);
-        epoll::add(&self.epoll, fd, data, EventFlags::IN).map_err(JailError::at(Step::Start, ""))
-    }
-
-    /// Gives a parked jail its command.
-    fn unpark(&mut self, slot: usize, order: &mut Order) -> Result<(), JailError> {
-        let Some(jail) = self.jails[slot].as_mut() else { return Ok(()) };
-        let mut out = Writer::default();
-        out.byte(COMMAND);
-        write_command(&mut out, &order.plan.command);
-        let streams = order.streams.take().unwrap_or_default();
-        let fds: Vec<BorrowedFd<'_>> = streams.iter().map(AsFd::as_fd).collect();
-        jail.begin();
-        jail.lines.client = order.client.take();
-        let sent = match &jail.lines.setup {
-            Some(setup) => socket::send_body(setup, &out.0, &fds),
-            None => Err(Errno::PIPE),
-        };
-        let id = jail.id;
-        if let Err(errno) = sent {
-            jail.failure.get_or_insert(JailError::at(Step::Report, "the command")(errno));
-            jail.kill();
-        }
-        let Some(client) = self.jails[slot].as_ref().and_then(|jail| jail.lines.client.as_ref()) else { return Ok(()) };
-        self.watch(id, Kind::Client, client.as_fd())
     }
 
     /// Hears what a jail has to say while it is made.
@@ -523,7 +278,7 @@ impl Server {
         }
     }
 
-    fn announce_parked(&mut self) {
+    pub(crate) fn announce_parked(&mut self) {
         for client in self.profiles.complete(&self.jails) {
             tell(&client, &[PARKED], &[]);
         }
@@ -650,66 +405,13 @@ impl Server {
     }
 }
 
-/// The namespaces of a jail. One without a network shares the spawner's where that is empty: a new one costs more than
-/// all the others.
-fn namespaces(network: &Network, surroundings: Surroundings) -> u64 {
-    let is_shared = *network == Network::None && surroundings == Surroundings::Empty;
-    let wanted = [
-        (libc::CLONE_NEWUSER, None),
-        (libc::CLONE_NEWNS, None),
-        (libc::CLONE_NEWCGROUP, None),
-        (libc::CLONE_NEWPID, Some(Control::Pidns)),
-        (libc::CLONE_NEWIPC, Some(Control::Ipcns)),
-        (libc::CLONE_NEWUTS, Some(Control::Utsns)),
-        (libc::CLONE_NEWNET, Some(Control::Netns)),
-    ];
-    let on = wanted.into_iter().filter(|(_, control)| control.is_none_or(is_on));
-    let on = on.filter(|(flag, _)| *flag != libc::CLONE_NEWNET || !is_shared);
-    on.fold(0, |flags, (flag, _)| flags | flag as u64)
-}
-
-/// What it means that no namespaces can be made.
-pub(crate) fn no_namespaces(errno: Errno) -> JailError {
-    let (found, remedy) = match errno {
-        Errno::NOSPC | Errno::USERS => (
-            "the limit of namespaces is reached or 0",
-            "raise sysctl user.max_user_namespaces and its like for pid, mnt, net, ipc, uts and cgroup",
-        ),
-        Errno::PERM | Errno::ACCESS => (
-            "the kernel forbids them",
-            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or start the container with a seccomp profile that allows clone, unshare and mount",
-        ),
-        Errno::NOSYS => (
-            "the kernel has no clone3, or a filter hides it",
-            "use Linux 5.14 or newer, or a container profile that allows clone3",
-        ),
-        Errno::INVAL => ("the kernel was built without some of them", "use a kernel with all namespaces"),
-        other => return JailError::at(Step::Clone, "")(other),
-    };
-    unavailable("namespaces", found, remedy)
-}
-
-/// Its kind, how many, of what, and what is protected.
-fn read_request(body: &[u8]) -> Result<(u8, u32, Plan, Vec<PathBuf>), JailError> {
-    let unread = |_| JailError::Refused { what: "the request".into(), why: "cannot be read".into() };
-    let mut from = Reader(body);
-    let kind = from.byte().map_err(unread)?;
-    let count = from.number().map_err(unread)?;
-    let protected = from.paths().map_err(unread)?;
-    let plan = Plan::decode(from.0).map_err(unread)?;
-    match (kind, u32::try_from(count)) {
-        (SPAWN | PARK, Ok(count)) => Ok((kind, count, plan, protected)),
-        _ => Err(JailError::Refused { what: "the request".into(), why: "is of no known kind".into() }),
-    }
-}
-
 /// Tells somebody something. If nobody listens any more, that shows as a closed end; and if its queue is full, it has
 /// not read what it was told before, and does not matter.
-fn tell(client: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+pub(crate) fn tell(client: &OwnedFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
     let _told = socket::send_now(client, bytes, fds);
 }
 
-fn tell_error(client: &OwnedFd, error: &JailError) {
+pub(crate) fn tell_error(client: &OwnedFd, error: &JailError) {
     let mut out = Writer::default();
     out.byte(ERROR);
     write_error(&mut out, error);

@@ -67,12 +67,20 @@ pub(crate) fn receive_now(socket: impl AsFd) -> Result<Packet, Errno> {
 }
 
 fn receive_with(socket: impl AsFd, flags: RecvFlags) -> Result<Packet, Errno> {
-    let mut bytes = vec![0; PACKET_BYTES_MAX];
+    // How long the packet is, without taking it: a jail that waits for one needs no room before it is there.
+    let length = loop {
+        match rustix::net::recv(&socket, &mut [0_u8; 0], flags | RecvFlags::PEEK | RecvFlags::TRUNC) {
+            // Told once, when the other end was closed before it had read everything; what it had sent is still here.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
+            received => break received?.1,
+        }
+    };
+    let mut bytes = vec![0; length.min(PACKET_BYTES_MAX)];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = loop {
         match recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
-            Err(Errno::INTR) => {}
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             received => break received?,
         }
     };
@@ -155,6 +163,16 @@ mod tests {
         drop(one);
         assert!(receive(&other).unwrap().bytes.is_empty());
     }
+    #[test]
+    fn last_words_arrive_though_the_other_end_read_nothing() {
+        let (one, other) = pair().unwrap();
+        send(&one, b"last", &[]).unwrap();
+        send(&other, b"unread", &[]).unwrap();
+        drop(one);
+        assert_eq!(receive(&other).unwrap().bytes, b"last");
+        assert!(receive(&other).unwrap().bytes.is_empty());
+    }
+
     #[test]
     fn a_body_of_any_size_arrives() {
         let (one, other) = pair().unwrap();

@@ -13,10 +13,11 @@ use crate::controls::{Control, is_on};
 use crate::error::{Ended, Enforcement, JailError, Step};
 use crate::identity::write_maps;
 use crate::plan::{Network, Plan};
+use crate::report::{read_ended, read_enforcement, read_error};
 use crate::server::{ENDED, ERROR, PARK, PARKED, SPAWN, STARTED, SURVEY, SURVEYED, Server, Surroundings};
 use crate::socket::{self, Packet};
 use crate::sys::{self, Side, Wait};
-use crate::wire::{PLAN_BYTES_MAX, Reader, Writer, read_ended, read_enforcement, read_error};
+use crate::wire::{PLAN_BYTES_MAX, Reader, Writer};
 
 /// The first argument that makes a program a spawner. A `main` that sees it calls [`serve`] and does nothing else.
 pub const SPAWNER_WORD: &str = "--aether-spawner";

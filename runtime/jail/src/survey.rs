@@ -6,40 +6,12 @@ use std::path::PathBuf;
 use crate::error::{JailError, Tier};
 use crate::group::Groups;
 use crate::identity::{Identity, unavailable};
+use crate::making::no_namespaces;
+use crate::mechanism::{Mechanism, State, Survey};
 use crate::plan::{Access, Bind, Command, Execute, Guarantees, Limits, Network, Plan, Strength};
-use crate::server::no_namespaces;
 use crate::spawner::Spawner;
 use crate::sys::{self, Side, Wait};
 use crate::wire::{Reader, WireError, Writer};
-
-/// What this machine can do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Survey {
-    /// The strongest jail that can be had.
-    pub tier: Tier,
-    /// Each mechanism.
-    pub mechanisms: Vec<Mechanism>,
-}
-
-/// One mechanism.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mechanism {
-    /// What it is called.
-    pub name: &'static str,
-    /// Whether it is there.
-    pub state: State,
-    /// What can be done where it is missing.
-    pub remedy: Option<String>,
-}
-
-/// Whether a mechanism is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It is, and this is known of it.
-    Present(String),
-    /// It is not, for this reason.
-    Missing(String),
-}
 
 /// The namespaces of a jail, in the order in which they are tried.
 const NAMESPACES: &[(&str, i32)] = &[
@@ -86,17 +58,14 @@ pub fn survey() -> Survey {
         }
     }
     mechanisms.extend(others());
-    if tier == Tier::None && mechanisms.iter().any(|found| found.name == "filter of system calls" && found.is_present())
+    if tier == Tier::None
+        && mechanisms
+            .iter()
+            .any(|found| found.name == "filter of system calls" && matches!(found.state, State::Present(_)))
     {
         tier = Tier::W;
     }
     Survey { tier, mechanisms }
-}
-
-impl Mechanism {
-    fn is_present(&self) -> bool {
-        matches!(self.state, State::Present(_))
-    }
 }
 
 /// What needs no process of its own to be found out.
@@ -171,7 +140,7 @@ pub(crate) fn try_namespaces() -> Vec<u8> {
         let error = Identity::choose(255).and_then(|identity| try_one(*flag as u64, identity)).err();
         out.byte(error.is_some().into());
         if let Some(error) = error {
-            crate::wire::write_error(&mut out, &error);
+            crate::report::write_error(&mut out, &error);
         }
     }
     out.0
@@ -214,7 +183,7 @@ pub(crate) fn read_namespaces(bytes: &[u8]) -> Result<Vec<Mechanism>, WireError>
     for (name, _) in &NAMESPACES[..count] {
         found.push(match from.byte()? {
             0 => present(name, "made".into()),
-            1 => missing(name, &crate::wire::read_error(&mut from)?),
+            1 => missing(name, &crate::report::read_error(&mut from)?),
             _ => return Err(WireError::Value),
         });
     }

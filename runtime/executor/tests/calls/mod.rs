@@ -215,6 +215,11 @@ fn jobs_are_listed_and_killed() {
     assert!(stage.try_run(&kill).unwrap().text.starts_with("job 1 is killed\n"));
     assert!(soon(|| processes_with("76543") == 0));
     assert!(stage.try_run(&jobs).unwrap().text.starts_with("job 1: over\n"));
+    // One that ends by itself is over, too, and cannot be killed any more.
+    assert!(stage.try_run(&call("shell", r#"{"command":"echo brief","session":"s","background":true}"#)).unwrap().is_success);
+    assert!(soon(|| stage.try_run(&jobs).unwrap().text.contains("job 2: over\nbrief\n")));
+    let kill = call("shell", r#"{"session":"s","kill":2}"#);
+    assert!(stage.try_run(&kill).unwrap().text.contains("job 2 is over already"));
     let none = call("shell", r#"{"session":"s","kill":9}"#);
     assert!(stage.try_run(&none).unwrap().text.contains("there is no job 9"));
     let error = stage.try_run(&call("shell", r#"{"session":"other"}"#)).unwrap_err();

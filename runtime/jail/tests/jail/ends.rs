@@ -52,16 +52,9 @@ fn spawner_killed() {
     let word = marker("spawner-killed");
     let mut sandbox = start(&spawner, &shell(&format!("setsid sleep {word} & sleep {word}"))).unwrap();
     soon("they sleep", || processes(&word).len() >= 2);
-    let own = std::process::id().to_string();
-    let mine: Vec<_> = processes(aether_jail::SPAWNER_WORD)
-        .into_iter()
-        .filter(|path| {
-            let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
-            stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(own.as_str())
-        })
-        .collect();
+    let mine = own_spawners();
     assert_eq!(mine.len(), 1, "{mine:?}");
-    let pid: i32 = mine[0].file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let pid = mine[0];
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     soon("gone", || processes(&word).is_empty());
@@ -134,10 +127,24 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// The control groups of jails on this machine that belong to living or dead spawners of this test.
+/// The spawners that this process has.
+fn own_spawners() -> Vec<i32> {
+    let own = std::process::id().to_string();
+    let is_own = |path: &std::path::PathBuf| {
+        let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(own.as_str())
+    };
+    let found = processes(aether_jail::SPAWNER_WORD).into_iter().filter(is_own);
+    found.map(|path| path.file_name().unwrap().to_str().unwrap().parse().unwrap()).collect()
+}
+
+/// How many control groups this process's spawners have.
 fn groups() -> usize {
     let found = Command::new("find").args(["/sys/fs/cgroup", "-type", "d", "-name", "aether-jail*"]).output().unwrap();
-    String::from_utf8_lossy(&found.stdout).lines().count()
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    let owners: Vec<String> = own_spawners().iter().map(|pid| format!("-{pid}-")).collect();
+    assert_eq!(owners.len(), 1);
+    found.lines().filter(|line| owners.iter().any(|owner| line.contains(owner))).count()
 }
 
 fn polled() {

@@ -69,7 +69,7 @@ fn what_a_model_is_told_of_them() {
             who.aether(&nest, &words(&[&["run", "go"], mode, WORK])).run().exits(0);
             let told = results(&server.requests()[1]);
             assert!(told[0].ends_with("[killed: output limit 64 MB exceeded]") && told[0].len() < 40_000, "{mode:?}");
-            assert_eq!(told[1], "[killed: runtime limit 2 s exceeded]", "{who:?} {mode:?}");
+            assert_eq!(told[1], "error: [killed: runtime limit 2 s exceeded]", "{who:?} {mode:?}");
             assert_eq!((told[2].as_str(), told[3].as_str()), ("fine\n", "left\n"), "{who:?} {mode:?}");
             gone(&mark, 2_000);
             assert!(nest.names().is_empty());
@@ -120,7 +120,7 @@ fn where_namespaces_are_forbidden_nothing_runs() {
     for script in [FORBIDDEN_TO_ROOT, FORBIDDEN_TO_OTHERS] {
         for mode in MODES {
             let (nest, told) = run_in("-Ur", script, mode);
-            assert!(told[0].starts_with("SANDBOX_UNAVAILABLE: "), "{mode:?}: {told:#?}");
+            assert!(told[0].starts_with("error: SANDBOX_UNAVAILABLE: "), "{mode:?}: {told:#?}");
             assert!(told[0].contains("this machine cannot give") && told[0].contains("aether doctor"), "{told:#?}");
             assert_eq!(told[1], "42", "{told:#?}");
             assert!(nest.names().is_empty(), "{mode:?}: {:?}", nest.names());

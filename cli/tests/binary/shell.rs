@@ -34,7 +34,7 @@ fn repository(nest: &Nest) {
 #[test]
 fn what_the_model_is_told_is_the_same_in_both_modes() {
     let calls = [
-        ("shell", r#"{"command":"pwd; cat a.txt; echo no >&2; id -u; exit 4"}"#),
+        ("shell", r#"{"command":"pwd; cat a.txt; id -u; exit 4"}"#),
         ("shell", r#"{"command":"mkdir -p sub && cd sub && echo made > note && cat note","folder":"."}"#),
         ("run_program", r#"{"program":"tr","args":["a-z","A-Z"],"stdin":"loud"}"#),
         ("run_program", r#"{"program":"no-such-program"}"#),
@@ -56,12 +56,12 @@ fn what_the_model_is_told_is_the_same_in_both_modes() {
             let workspace = nest.workspace().canonicalize().expect("a workspace").display().to_string();
             let told: Vec<String> =
                 results(&server.requests()[1]).into_iter().map(|text| text.replace(&workspace, "WORKSPACE")).collect();
-            assert_eq!(told[0], "WORKSPACE\ntwo\n1000\nno\n[exit code 4]", "{who:?} {mode:?}");
+            assert_eq!(told[0], "error: WORKSPACE\ntwo\n1000\n[exit code 4]", "{who:?} {mode:?}");
             assert_eq!((told[1].as_str(), told[2].as_str()), ("made\n", "LOUD"), "{who:?} {mode:?}");
             assert!(told[3].contains("there is no program `no-such-program`"), "{}", told[3]);
             assert!(told[4].contains("a.txt | 2 +-"), "{}", told[4]);
             assert!(told[5].contains("`-c` is not taken"), "{}", told[5]);
-            assert_eq!((told[6].as_str(), told[7].as_str()), ("42\n[exit code 3]", "21,42\n"), "{who:?} {mode:?}");
+            assert_eq!((told[6].as_str(), told[7].as_str()), ("error: 42\n[exit code 3]", "21,42\n"), "{who:?} {mode:?}");
             assert!(told[8].contains("leads out of") || told[8].contains("outside"), "{}", told[8]);
             assert!(told[9].contains("comand"), "{}", told[9]);
             assert!(told[10].contains("there is no tool `launch`"), "{}", told[10]);
@@ -120,7 +120,8 @@ fn what_policy_denies_is_not_executed() {
             calling(&[("shell", &command("touch executed")), ("python", r#"{"code":"open('executed','w')"}"#)]);
         let nest = asking(&server);
         nest.decide("terminal.execute", "deny");
-        nest.aether(&words(&[&["run", "go", "--yes"], mode, WORK])).run().exits(0);
+        nest.aether(&words(&[&["run", "go"], mode, WORK])).run().exits(3).says("policy denies execute");
+        nest.aether(&words(&[&["run", "go", "--yes"], mode])).run().exits(0);
         assert!(last_result(&server).contains("policy denies execute"), "{}", last_result(&server));
         nest.aether(&words(&[&["tool", "run"], mode, &["shell", r#"{"command":"touch executed"}"#]]))
             .run()
@@ -163,7 +164,7 @@ fn output_is_bounded() {
     for mode in MODES {
         let told = told(Who::Self_, mode, &command("seq 1 200000"));
         assert!(told.len() < 40_000, "{} bytes", told.len());
-        assert!(told.starts_with("1\n2\n") && told.ends_with("199999\n200000\n"), "{mode:?}");
+        assert!(told.starts_with("1\n2\n") && told.ends_with("199999\n200000\n"), "{mode:?}: {:?}", &told[told.len() - 400..]);
         assert!(told.contains("bytes left out here"), "{mode:?}");
     }
 }
@@ -194,11 +195,11 @@ fn a_session_lives_as_long_as_the_run() {
             let requests = server.requests();
             let told = results(requests.last().expect("a request"));
             assert!(told[0].ends_with("/workspace/sub]"), "{told:#?}");
-            assert!(told[1].starts_with("sub\nhello value\n[exit code 1; in "), "{told:#?}");
+            assert!(told[1].starts_with("error: sub\nhello value\n[exit code 1; in "), "{told:#?}");
             assert!(told[2].starts_with("job 1;") && told[3].starts_with("job 2;"), "{told:#?}");
             assert!(told[4].starts_with("job 1 is killed\n"), "{told:#?}");
             assert!(told[6].contains("job 1: over\n") && told[6].contains("job 2: running\nbegun\n"), "{told:#?}");
-            assert_eq!(told[7], "there is no session `none`", "{told:#?}");
+            assert_eq!(told[7], "error: there is no session `none`", "{told:#?}");
             gone(&mark, 3_000);
             assert_eq!(nest.names(), ["sub"]);
         }

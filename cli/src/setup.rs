@@ -309,7 +309,7 @@ fn retry(boot: &Boot) -> Retry {
         attempts_max: u32::try_from(boot.number("retry.attempts_max")).unwrap_or(u32::MAX).max(1),
         backoff_ms_min: boot.number("retry.backoff_ms_min"),
         backoff_ms_max: boot.number("retry.backoff_ms_max"),
-        ..Retry::default()
+        approval_ms_max: boot.number("limits.approval_ms"),
     }
 }
 

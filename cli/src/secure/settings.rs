@@ -86,6 +86,7 @@ impl Settings {
             guarantees: Guarantees { memory: self.memory, ..Guarantees::default() },
             network,
             exceptions: exceptions.map_err(|why| Trouble::usage(format!("policy: {why}")))?,
+            ahead: 0,
             spawner: Arc::new(move || Spawner::exec().map(|spawner| spawner.protecting(protected.clone()))),
         })
     }

@@ -13,9 +13,13 @@ use zeroize::Zeroizing;
 use crate::secure::record::Line;
 use crate::secure::settings::Settings;
 use crate::show::eprint;
+use crate::trouble::Exit;
 
 /// Pieces that wait between a program and the connection.
 const PIECES_MAX: usize = 4;
+
+/// Jails that are kept ready for the next call of a kind.
+const AHEAD: u32 = 1;
 
 /// Runs as the sidecar.
 pub(crate) fn serve() -> ExitCode {
@@ -43,6 +47,7 @@ impl Setup for Sidecar {
             }
         });
         let mut options = settings.options().map_err(|trouble| trouble.to_string())?;
+        options.ahead = AHEAD;
         // What was forked first cannot be had again once this process is confined: without it, it ends.
         options.spawner = Arc::new(|| Err(JailError::Gone { why: "the sidecar's spawner ended".into() }));
         let spawner = self.spawner.take().map(|spawner| spawner.protecting(settings.protected()));
@@ -110,6 +115,12 @@ impl Worker for Carrying {
             };
             let (ran, ()) = tokio::join!(run, forward);
             tell(&told, &out).await;
+            if let Err(ExecutorError::Jail(JailError::Gone { why })) = &ran {
+                // Every jail ended with its spawner, and a confined process cannot have another one. The kernel's
+                // process sees this one end, says so to whoever waits, and starts the next.
+                eprint(&format!("the spawner is gone ({why})"));
+                std::process::exit(Exit::Failed as i32);
+            }
             ran.map(finished).map_err(|error| refusal(&error))
         })
     }

@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![cfg(unix)]
 
+mod approval;
 mod audit;
 mod bad_days;
 mod bad_providers;
@@ -21,6 +22,7 @@ mod model;
 mod onboard;
 mod person;
 mod policy;
+mod policy_hidden;
 mod providers;
 mod run;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]
@@ -33,6 +35,7 @@ mod shell;
 mod signals;
 mod telemetry;
 mod tools;
+mod trace;
 mod web;
 mod wizard;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]

@@ -93,10 +93,74 @@ fn what_nobody_signed_does_not_hold_and_stops_everything() {
     refused(&["is not signed"]);
     fs::write(&signature, &kept).expect("written");
     nest.run(&["policy", "check"]).exits(0);
+}
+
+/// Whoever takes the signed file away, with its signature or without, does not get the built-in policy for it.
+#[test]
+fn a_policy_that_was_signed_is_not_lifted_by_taking_it_away() {
+    let nest = Nest::new();
+    nest.decide("terminal.write", "deny");
+    let signature = nest.path(".config/aether/policy.toml.sig");
+    let stopped = || {
+        for command in [
+            &["tool", "run", "write_file", WRITE][..],
+            &["run", "hello", "--model", "builtin/offline"],
+            &["policy", "show"],
+            &["policy", "check"],
+            &["policy", "sign", "--yes"],
+            &["policy", "edit"],
+            &["policy", "set", "guest.write", "allow"],
+            &["policy", "explain", "write_file", WRITE],
+        ] {
+            nest.run(command).exits(3).says_all(&["is gone", "this machine signed it", "aether policy reset"]);
+        }
+        let report = &nest.run(&["policy", "check", "--json"]).exits(3).lines()[0];
+        assert_eq!(report["state"], "gone");
+        nest.run(&["doctor"]).exits(1).answers("broken   policy").answers("aether policy reset");
+        assert!(nest.names().is_empty() && !nest.policy_file().exists());
+    };
     fs::remove_file(nest.policy_file()).expect("removed");
-    nest.run(&["policy", "show"]).exits(3).says("is gone, but its signature is there");
+    stopped();
     fs::remove_file(&signature).expect("removed");
-    nest.run(&["policy", "show"]).exits(0).answers("the built-in policy");
+    stopped();
+    // One that is written in its place is signed by nobody.
+    nest.write(POLICY, "", 0o600);
+    nest.run(&["tool", "run", "write_file", WRITE]).exits(3).says("is not signed");
+    fs::remove_file(nest.policy_file()).expect("removed");
+    nest.run(&["policy", "reset"]).exits(3).answers("terminal.write: deny -> ask").says("no terminal to ask on");
+    stopped();
+    let mut person = Person::at(&nest, &["policy", "reset"]);
+    person.sees("terminal.write: deny -> ask");
+    person.sees("[s]ign it, or [l]eave it: ");
+    person.types("l");
+    assert_eq!(person.waits(), Some(3));
+    stopped();
+    nest.run(&["policy", "reset", "--yes"]).exits(0).answers("terminal.write: deny -> ask").says("is signed");
+    nest.run(&["policy", "check"]).exits(0).answers("sound and signed");
+    nest.run(&["doctor"]).answers("is signed and says what the built-in policy says");
+    nest.run(&["tool", "run", "write_file", WRITE]).exits(0);
+    let logged = nest.run(&["audit", "show", "--kind", "policy", "--json"]).exits(0);
+    assert_eq!(logged.stdout.matches("terminal.write: deny -> ask").count(), 1, "{logged:#?}");
+    nest.run(&["policy", "reset"]).exits(0).says("holds already");
+}
+
+/// The way back also leads out of a file that nobody can read any more, and past one that nobody signed.
+#[test]
+fn a_reset_takes_the_place_of_anything() {
+    let nest = Nest::new();
+    nest.run(&["policy", "reset"]).exits(0).says("holds already");
+    assert!(!nest.policy_file().exists() && !nest.path(".local/share/aether/trust").exists());
+    nest.decide("terminal.execute", "deny");
+    for text in ["[terminal\n", "[terminal]\nwrite = \"allow\"\n"] {
+        nest.write(POLICY, text, 0o600);
+        nest.run(&["tool", "run", "time"]);
+        nest.run(&["policy", "reset", "--yes"]).exits(0);
+        nest.run(&["policy", "check"]).exits(0).answers("sound and signed");
+        assert!(fs::read_to_string(nest.policy_file()).expect("a policy").starts_with("# The built-in policy"));
+    }
+    nest.decide("terminal.write", "deny");
+    nest.run(&["policy", "reset", "--yes"]).exits(0).answers("terminal.write: deny -> ask");
+    nest.run(&["policy", "show"]).exits(0).hides("*");
 }
 
 #[test]
@@ -221,10 +285,6 @@ fn a_model_cannot_change_what_decides_over_it() {
     let home = nest.home().to_string_lossy().into_owned();
     nest.aether(&["run", "write", "--yes", "--workspace", &home]).run().exits(0);
     assert!(nest.path("notes.txt").exists(), "everything else in such a workspace can be written");
-    nest.decide("guest.write", "deny");
-    let key = r#"{"path":".local/share/aether/trust/machine.key"}"#;
-    let read = nest.run(&["tool", "run", "read_file", key, "--workspace", &home]).exits(1);
-    read.says("belongs to this program's own data").hides("ed25519-seed");
     let config = nest.path(".config/aether").to_string_lossy().into_owned();
     let inside = nest.run(&["tool", "run", "write_file", WRITE, "--workspace", &config]);
     inside.exits(1).says("belongs to this program's own configuration");

@@ -240,7 +240,7 @@ fn tools_of_the_jail_are_listed_and_shown() {
         let line = listed.stdout.lines().find(|line| line.split_whitespace().next() == Some(name));
         assert!(line.is_some_and(|line| line.contains(" ask ")), "{name}: {listed:#?}");
         let shown = nest.run(&["tool", "show", name]).exits(0);
-        for part in ["declared", "granted", "effective", "asked before", "execute", "2 GiB"] {
+        for part in ["declared", "granted", "effective", "asked before", "execute", "10 min"] {
             assert!(shown.stdout.contains(part), "{name} {part}: {shown:#?}");
         }
         let report: Value = nest.run(&["tool", "show", name, "--json"]).exits(0).json();

@@ -61,7 +61,11 @@ fn what_the_model_is_told_is_the_same_in_both_modes() {
             assert!(told[3].contains("there is no program `no-such-program`"), "{}", told[3]);
             assert!(told[4].contains("a.txt | 2 +-"), "{}", told[4]);
             assert!(told[5].contains("`-c` is not taken"), "{}", told[5]);
-            assert_eq!((told[6].as_str(), told[7].as_str()), ("error: 42\n[exit code 3]", "21,42\n"), "{who:?} {mode:?}");
+            assert_eq!(
+                (told[6].as_str(), told[7].as_str()),
+                ("error: 42\n[exit code 3]", "21,42\n"),
+                "{who:?} {mode:?}"
+            );
             assert!(told[8].contains("leads out of") || told[8].contains("outside"), "{}", told[8]);
             assert!(told[9].contains("comand"), "{}", told[9]);
             assert!(told[10].contains("there is no tool `launch`"), "{}", told[10]);
@@ -164,7 +168,11 @@ fn output_is_bounded() {
     for mode in MODES {
         let told = told(Who::Self_, mode, &command("seq 1 200000"));
         assert!(told.len() < 40_000, "{} bytes", told.len());
-        assert!(told.starts_with("1\n2\n") && told.ends_with("199999\n200000\n"), "{mode:?}: {:?}", &told[told.len() - 400..]);
+        assert!(
+            told.starts_with("1\n2\n") && told.ends_with("199999\n200000\n"),
+            "{mode:?}: {:?}",
+            &told[told.len() - 400..]
+        );
         assert!(told.contains("bytes left out here"), "{mode:?}");
     }
 }

@@ -193,7 +193,7 @@ pub(crate) fn offspring(pid: u32) -> Vec<Process> {
 /// The sidecar that a process started.
 #[track_caller]
 pub(crate) fn sidecar(pid: u32) -> Process {
-    let found = offspring(pid).into_iter().find(|process| process.is("--aether-sidecar"));
+    let found = offspring(pid).into_iter().find(|process| process.is("--sidecar"));
     found.unwrap_or_else(|| panic!("{pid} has no sidecar"))
 }
 

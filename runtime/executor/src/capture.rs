@@ -39,17 +39,35 @@ impl Capture {
         self.bytes
     }
 
-    /// What was kept, as text, with a word on what was not.
+    /// What was kept, as text, with a word on what was not. It is no longer than what may be kept and that word.
     pub(crate) fn text(&self) -> String {
         let (front, back) = self.tail.as_slices();
-        let kept = self.head.len() + self.tail.len();
-        let left_out = self.bytes - kept as u64;
-        if left_out == 0 {
-            return plain(&[&self.head, front, back].concat());
-        }
         let tail = [front, back].concat();
-        format!("{}\n[{left_out} bytes left out here]\n{}", plain(&self.head), plain(&tail))
+        let left_out = self.bytes - (self.head.len() + tail.len()) as u64;
+        if left_out > 0 {
+            // Bytes that are no text grow on the way.
+            let (head, tail) = (plain(&self.head), plain(&tail));
+            return joined(first(&head, self.half_bytes_max), left_out, last(&tail, self.half_bytes_max));
+        }
+        let whole = plain(&[&self.head[..], &tail].concat());
+        if whole.len() <= self.bytes_max() {
+            return whole;
+        }
+        let (head, tail) = (first(&whole, self.half_bytes_max), last(&whole, self.half_bytes_max));
+        joined(head, (whole.len() - head.len() - tail.len()) as u64, tail)
     }
+}
+
+fn joined(head: &str, left_out: u64, tail: &str) -> String {
+    format!("{head}\n[{left_out} bytes left out here]\n{tail}")
+}
+
+fn first(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+fn last(text: &str, bytes_max: usize) -> &str {
+    &text[text.ceil_char_boundary(text.len().saturating_sub(bytes_max))..]
 }
 
 /// Bytes of a program as text: UTF-8 as far as it is, without terminal control sequences (ECMA-48) and without control
@@ -114,6 +132,12 @@ mod tests {
         capture.push(&[b'a'; 60]);
         capture.push(&[b'b'; 20]);
         assert_eq!(capture.text().len(), 80);
+        // What is no text takes three bytes for one, and stays within the bound all the same.
+        for count in [40, 80, 200] {
+            let mut capture = Capture::new(80);
+            capture.push(&[0xFF; 200][..count]);
+            assert!(capture.text().len() <= 80 + "\n[000 bytes left out here]\n".len(), "{count}");
+        }
     }
 
     #[test]

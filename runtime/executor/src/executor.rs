@@ -9,7 +9,7 @@ use aether_core::capability::{Capability, Network};
 use aether_core::tool::Limits;
 use aether_egress::{Broker, Quotas, Range, Rules, Secret, Serving};
 use aether_jail::{
-    Ended, Enforcement, Guarantees, JailError, Plan, Sandbox, Spawner, Status, Streams, Strength, Usage,
+    Access, Bind, Ended, Enforcement, Guarantees, JailError, Plan, Sandbox, Spawner, Status, Streams, Strength, Usage,
 };
 use aether_programs::{Line, Order, Programs};
 use tokio::io::Interest;
@@ -27,6 +27,9 @@ use crate::watch::{Fact, Watcher};
 
 /// The most bytes that one call may write; most of them are never kept.
 pub(crate) const WRITTEN_BYTES_MAX: u64 = 64 << 20;
+
+/// What is kept free of a call's output for what is said of its end.
+const NOTICE_BYTES_MAX: usize = 256;
 
 /// What an executor works with.
 pub struct Options {
@@ -46,6 +49,9 @@ pub struct Options {
     pub network: aether_egress::Options,
     /// Addresses that are not public and may be reached all the same.
     pub exceptions: Vec<Range>,
+    /// How many jails are kept ready for the next call of the same kind, for calls that change nothing outside of their
+    /// jail. Each is used once; 0 where no next call is expected.
+    pub ahead: u32,
     /// Starts a spawner where there is none.
     pub spawner: Arc<dyn Fn() -> Result<Spawner, JailError> + Send + Sync>,
 }
@@ -177,7 +183,8 @@ impl Executor {
         output_bytes_max: u64,
         pieces: Option<&Pieces>,
     ) -> Result<Finished, ExecutorError> {
-        let _bundle = self.trust(&mut job)?;
+        let bundle = self.trust(&mut job)?;
+        let ahead = self.ahead(&job.plan).filter(|_| bundle.is_none());
         let (out, their_out) = pipes::from_jail().map_err(system("a pipe"))?;
         let (err, their_err) = pipes::from_jail().map_err(system("a pipe"))?;
         let (feed, stdin) = match job.stdin {
@@ -197,9 +204,29 @@ impl Executor {
             }
         };
         let (_, ended) = tokio::join!(feed, self.follow(&running, &mut output, pieces));
-        let ended = ended?;
+        let ended = self.noted(&running, ended)?;
+        if let Some(plan) = ahead {
+            self.keep_ready(plan);
+        }
         output.drain(pieces).await;
         Ok(self.report(job.tool, &running, &ended, &output))
+    }
+
+    /// The plan, if jails for others like it are to be kept ready: none that could change the workspace, which would be
+    /// guarded for as long as they wait.
+    fn ahead(&self, plan: &Plan) -> Option<Plan> {
+        let changes = |bind: &Bind| bind.access == Access::Write;
+        (self.options.ahead > 0 && !plan.binds.iter().any(changes)).then(|| plan.clone())
+    }
+
+    /// Has jails made ahead. That none can be made is no failure: the next call gets one of its own.
+    fn keep_ready(&self, plan: Plan) {
+        if let Ok(spawner) = self.spawner() {
+            let ahead = self.options.ahead;
+            tokio::task::spawn_blocking(move || {
+                let _refused = spawner.park(&plan, ahead);
+            });
+        }
     }
 
     /// Gives a program whose credentials the broker adds a trust store with the broker's certificate, so that it can
@@ -237,7 +264,7 @@ impl Executor {
         streams: Streams,
     ) -> Result<Running, ExecutorError> {
         let program = plan.command.program.display().to_string();
-        let mut sandbox = self.spawn(plan, streams).await?;
+        let (mut sandbox, spawner) = self.spawn(plan, streams).await?;
         let serving = match sandbox.take_gateway() {
             Some(gateway) => Some(self.serve(tool, gateway, reach)?),
             None => None,
@@ -248,20 +275,32 @@ impl Executor {
         end.set_nonblocking(true).map_err(system("a descriptor"))?;
         let end = UnixDatagram::from_std(end).map_err(system("a descriptor"))?;
         let enforcement = approximate(sandbox.enforcement());
-        Ok(Running { sandbox: Mutex::new(sandbox), end, enforcement, _serving: serving })
+        Ok(Running { sandbox: Mutex::new(sandbox), spawner, end, enforcement, _serving: serving })
     }
 
-    async fn spawn(&self, plan: Plan, streams: Streams) -> Result<Sandbox, ExecutorError> {
+    async fn spawn(&self, plan: Plan, streams: Streams) -> Result<(Sandbox, Arc<Spawner>), ExecutorError> {
         let spawner = self.spawner()?;
         let used = Arc::clone(&spawner);
         let spawned = tokio::task::spawn_blocking(move || used.spawn(&plan, streams)).await;
         let spawned = spawned.map_err(|error| system("a worker thread")(io::Error::other(error)))?;
         if let Err(JailError::Gone { .. }) = spawned {
-            // The next call gets a new one.
-            let mut kept = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.take_if(|kept| Arc::ptr_eq(kept, &spawner));
+            self.forget(&spawner);
         }
-        Ok(spawned?)
+        Ok((spawned?, spawner))
+    }
+
+    /// The next call gets a new spawner.
+    fn forget(&self, spawner: &Arc<Spawner>) {
+        let mut kept = self.spawner.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.take_if(|kept| Arc::ptr_eq(kept, spawner));
+    }
+
+    /// Takes note of a spawner that went away under a program.
+    pub(crate) fn noted<T>(&self, running: &Running, ended: Result<T, ExecutorError>) -> Result<T, ExecutorError> {
+        if let Err(ExecutorError::Jail(JailError::Gone { .. })) = ended {
+            self.forget(&running.spawner);
+        }
+        ended
     }
 
     fn spawner(&self) -> Result<Arc<Spawner>, ExecutorError> {
@@ -403,6 +442,7 @@ pub enum Source {
 /// Something that runs in a jail. Dropping it kills everything in it.
 pub(crate) struct Running {
     sandbox: Mutex<Sandbox>,
+    spawner: Arc<Spawner>,
     /// Readable once it has ended.
     end: UnixDatagram,
     enforcement: String,
@@ -442,6 +482,7 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(out: Receiver, err: Receiver, bytes_max: u64) -> Output {
         let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        let bytes_max = bytes_max.saturating_sub(NOTICE_BYTES_MAX).max(bytes_max / 2);
         Output { out: Some(out), err: Some(err), kept: Capture::new(bytes_max), unsent: None }
     }
 

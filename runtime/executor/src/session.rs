@@ -99,12 +99,12 @@ impl Sessions {
                 held.is_broken = false;
                 return Ok(finished);
             }
-            Ok(Ok(None)) => held.gone(executor, call).await?,
-            Ok(Err(error)) => return Err(error),
-            Err(_) => held.overdue(executor, call, limit),
+            Ok(Ok(None)) => held.gone(executor, call).await,
+            Ok(Err(error)) => Err(error),
+            Err(_) => Ok(held.overdue(executor, call, limit)),
         };
         self.forget(name, &session).await;
-        Ok(finished)
+        finished
     }
 
     async fn find(
@@ -270,7 +270,7 @@ impl Session {
 
     /// What to say of a shell that ended in the middle of a command.
     async fn gone(&mut self, executor: &Executor, call: &Call) -> Result<Finished, ExecutorError> {
-        let ended = self.running.ended().await?;
+        let ended = executor.noted(&self.running, self.running.ended().await)?;
         self.output.drain(None).await;
         let mut finished = executor.report(&call.tool, &self.running, &ended, &self.output);
         finished.text.push_str(&format!("\n{OVER}"));

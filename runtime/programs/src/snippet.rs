@@ -1,11 +1,12 @@
-//! `python` and `node`: a piece of code, where the interpreter exists.
+//! `python` and `node`: a piece of code, where the interpreter exists. It reads the workspace and changes nothing; what is to
+//! be changed, `shell` changes.
 
 use std::sync::Arc;
 
-use aether_core::tool::{Manifest, Needs};
-use aether_tools::{Kind, Shape, required};
+use aether_core::capability::Capability;
+use aether_core::tool::{Act, Acts, Manifest, Needs};
+use aether_tools::{Kind, Shape, file_label, required};
 
-use crate::hosts;
 use crate::order::{Line, Order};
 use crate::shell::script;
 use crate::{Program, SECONDS_DEFAULT, SYSTEM, at_work, declared};
@@ -20,12 +21,26 @@ pub(crate) struct Snippet {
 
 impl Snippet {
     pub(crate) fn python() -> Snippet {
-        Snippet { manifest: declared("python", "Run Python in the jail.", &SHAPE, &[SYSTEM]), interpreter: "python3" }
+        Snippet {
+            manifest: reading("python", "Run Python in the jail, workspace read-only."),
+            interpreter: "python3",
+        }
     }
 
     pub(crate) fn node() -> Snippet {
-        Snippet { manifest: declared("node", "Run JavaScript in the jail.", &SHAPE, &[SYSTEM]), interpreter: "node" }
+        Snippet { manifest: reading("node", "The same in JavaScript."), interpreter: "node" }
     }
+}
+
+fn reading(name: &str, description: &str) -> Arc<Manifest> {
+    let manifest = declared(name, description, &SHAPE, &[SYSTEM]);
+    Arc::new(Manifest { acts: ACTS, capability: capability(), ..Manifest::clone(&manifest) })
+}
+
+const ACTS: Acts = Acts::of(&[Act::ReadWorkspace, Act::Execute]);
+
+fn capability() -> Capability {
+    at_work(&[SYSTEM]).with_write(Vec::new())
 }
 
 impl Program for Snippet {
@@ -35,7 +50,7 @@ impl Program for Snippet {
 
     fn read(&self, input: &str) -> Result<(Needs, Order), String> {
         let input = SHAPE.read(input)?;
-        let needs = hosts::needs(&input, at_work(&[SYSTEM]), Vec::new())?;
+        let needs = Needs { acts: ACTS, capability: capability(), label: file_label() };
         // Both read the program from their standard input when it is named `-`; an argument could hold 128 KiB of it.
         let line = Line {
             program: self.interpreter.into(),

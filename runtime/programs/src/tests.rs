@@ -67,6 +67,7 @@ fn p2_every_need_is_covered_by_what_was_declared() {
         let manifest = all.manifests().find(|manifest| &*manifest.name == name).unwrap();
         assert!(manifest.acts.covers(needs.acts) && manifest.capability.covers(&needs.capability), "{name}");
         assert!(needs.capability.write().iter().all(|place| place.as_str() == WORKSPACE), "{name}");
+        assert_eq!(needs.capability.write().is_empty(), name == "node", "{name}");
     }
 }
 
@@ -123,9 +124,11 @@ fn p4_git_takes_no_settings_and_no_programs_from_a_call() {
     let at = |word: &str| line.args.iter().position(|arg| arg == word).unwrap();
     assert!(at("core.hooksPath=/dev/null") < at("push") && at("protocol.allow=never") < at("push"));
     assert!(line.env.contains(&("GIT_CONFIG_GLOBAL", "/dev/null".into())));
-    for (words, command, place) in
-        [(r#"["diff","--stat"]"#, "diff", 1), (r#"["show","HEAD"]"#, "show", 1), (r#"["stash","show","-p"]"#, "stash", 2)]
-    {
+    for (words, command, place) in [
+        (r#"["diff","--stat"]"#, "diff", 1),
+        (r#"["show","HEAD"]"#, "show", 1),
+        (r#"["stash","show","-p"]"#, "stash", 2),
+    ] {
         let line = once("git", &format!(r#"{{"args":{words}}}"#));
         let at = line.args.iter().position(|arg| arg == command).unwrap() + place;
         assert_eq!(line.args[at..at + 2], ["--no-ext-diff", "--no-textconv"], "{words}");

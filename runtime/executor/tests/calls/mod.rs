@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("git_runs_nothing_of_a_hostile_repository", git_runs_nothing_of_a_hostile_repository),
     ("a_spawner_that_dies_is_replaced", a_spawner_that_dies_is_replaced),
     ("many_calls_at_once", many_calls_at_once),
+    ("calls_that_change_nothing_find_a_jail_ready", calls_that_change_nothing_find_a_jail_ready),
     ("the_network_is_what_the_call_names", the_network_is_what_the_call_names),
 ];
 
@@ -58,6 +59,7 @@ impl Stage {
             guarantees: Guarantees::default(),
             network: aether_egress::Options::default(),
             exceptions: Vec::new(),
+            ahead: 1,
             spawner: Arc::new(Spawner::exec),
         };
         let watcher = Arc::new(move |fact: &Fact<'_>| heard.lock().unwrap().push(format!("{fact:?}")));
@@ -216,7 +218,12 @@ fn jobs_are_listed_and_killed() {
     assert!(soon(|| processes_with("76543") == 0));
     assert!(stage.try_run(&jobs).unwrap().text.starts_with("job 1: over\n"));
     // One that ends by itself is over, too, and cannot be killed any more.
-    assert!(stage.try_run(&call("shell", r#"{"command":"echo brief","session":"s","background":true}"#)).unwrap().is_success);
+    assert!(
+        stage
+            .try_run(&call("shell", r#"{"command":"echo brief","session":"s","background":true}"#))
+            .unwrap()
+            .is_success
+    );
     assert!(soon(|| stage.try_run(&jobs).unwrap().text.contains("job 2: over\nbrief\n")));
     let kill = call("shell", r#"{"session":"s","kill":2}"#);
     assert!(stage.try_run(&kill).unwrap().text.contains("job 2 is over already"));
@@ -366,6 +373,30 @@ fn git_runs_nothing_of_a_hostile_repository() {
 fn a_spawner_that_dies_is_replaced() {
     let stage = Stage::new();
     assert!(stage.shell("true").is_success);
+    kill_children();
+    let lost = stage.try_run(&shell("true"));
+    assert!(matches!(&lost, Err(ExecutorError::Jail(_))), "{lost:?}");
+    assert!(stage.shell("true").is_success);
+    // One that dies under a program costs that call alone, and a session no more than itself.
+    assert!(stage.in_session("true").is_success);
+    let long = shell("sleep 54321");
+    stage.runtime.block_on(async {
+        let killer = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            kill_children();
+        };
+        let (lost, ()) = tokio::join!(stage.executor.run(&long, None), killer);
+        assert!(matches!(&lost, Err(ExecutorError::Jail(_))), "{lost:?}");
+    });
+    assert!(soon(|| processes_with("54321") == 0));
+    assert!(stage.shell("true").is_success);
+    let lost = stage.try_run(&call("shell", r#"{"command":"true","session":"s"}"#));
+    assert!(matches!(&lost, Err(ExecutorError::Jail(_))), "{lost:?}");
+    assert!(stage.in_session("true").is_success);
+}
+
+/// Kills whatever this process has started.
+fn kill_children() {
     let mine = std::process::id().to_string();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
@@ -375,9 +406,6 @@ fn a_spawner_that_dies_is_replaced() {
             std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
         }
     }
-    let lost = stage.try_run(&shell("true"));
-    assert!(matches!(&lost, Err(ExecutorError::Jail(_))), "{lost:?}");
-    assert!(stage.shell("true").is_success);
 }
 
 fn many_calls_at_once() {
@@ -392,6 +420,20 @@ fn many_calls_at_once() {
         all.join_all().await
     });
     assert!(results.iter().all(|ended| ended.as_ref().is_ok_and(|finished| finished.text == "done\n")), "{results:?}");
+}
+
+fn calls_that_change_nothing_find_a_jail_ready() {
+    let stage = Stage::new();
+    let code = |code: &str| call("python", &format!(r#"{{"code":{}}}"#, quoted(code)));
+    for number in 0..4 {
+        let finished = stage.try_run(&code(&format!("print({number})"))).unwrap();
+        assert_eq!(finished.text, format!("{number}\n"));
+        // Made while nobody waits.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let finished = stage.try_run(&code("open('x', 'w')")).unwrap();
+    assert!(!finished.is_success && finished.text.contains("Read-only"), "{}", finished.text);
+    assert_eq!(std::fs::read_dir(stage.path()).unwrap().count(), 0);
 }
 
 fn the_network_is_what_the_call_names() {

@@ -16,7 +16,7 @@ use crate::args::{Flag, Invocation};
 use crate::boot::Boot;
 use crate::house::House;
 use crate::setup::Setup;
-use crate::show::Show;
+use crate::show::{self, Show};
 use crate::tools::run_tool;
 use crate::trouble::{Exit, Trouble};
 
@@ -64,6 +64,9 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
     let spec = setup.spec(Vec::new(), message);
     let runtime = runtime()?;
     let secure = setup.house.secure();
+    if invocation.has("json") {
+        secure.tap(Arc::new(|wrote| show::tool_output(wrote)));
+    }
     let outcome = runtime.block_on(async {
         secure.start().await?;
         let mut driver = Driver::new(Capacity { tasks_max: 64, tenant_tasks_max: 64 }, setup.house);

@@ -32,6 +32,21 @@ pub(crate) const LIMITS: Option<aether_core::tool::Limits> = None;
 /// From where programs may be executed: the machine's own, and those of the workspace.
 pub(crate) const PROGRAMS: &[&str] = &["$system", "$workspace"];
 
+/// Something that a program wrote while it runs.
+pub(crate) struct Wrote<'a> {
+    /// The task it runs for; `None` for a call that the person typed.
+    pub(crate) task: Option<aether_core::words::TaskId>,
+    /// The tool.
+    pub(crate) tool: &'a str,
+    /// `stdout` or `stderr`.
+    pub(crate) stream: &'static str,
+    /// What was written; may begin and end within a character.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Whoever watches programs write.
+pub(crate) type Tap = std::sync::Arc<dyn Fn(&Wrote<'_>) + Send + Sync>;
+
 /// Where untrusted tools run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {

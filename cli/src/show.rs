@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::args::Invocation;
 use crate::audit::Audit;
 use crate::boot::Boot;
+use crate::secure::Wrote;
 use crate::telemetry::Telemetry;
 use crate::trouble::Trouble;
 
@@ -26,6 +27,19 @@ enum Form {
     Last,
     /// JSON lines.
     Json,
+}
+
+/// What a program writes while it runs, as a JSON line.
+pub(crate) fn tool_output(wrote: &Wrote<'_>) {
+    let line = json!({
+        "event": "tool_output",
+        "task": wrote.task.map(|task| task.to_string()),
+        "tool": wrote.tool,
+        "stream": wrote.stream,
+        "text": String::from_utf8_lossy(wrote.bytes),
+    });
+    // That nobody reads any more is noticed with the next event.
+    let _unheard = write_out(&format!("{line}\n"));
 }
 
 /// Shows one task and what it spawns.

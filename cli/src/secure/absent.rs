@@ -12,7 +12,7 @@ use aether_manifest::PolicyFile;
 use aether_tools::Elsewhere;
 
 use crate::boot::Boot;
-use crate::secure::{ABSENT, Mode};
+use crate::secure::{ABSENT, Mode, Tap};
 use crate::trouble::Trouble;
 
 /// No secure runtime.
@@ -38,6 +38,9 @@ impl Secure {
         let output = Output { outcome: ToolOutcome::Failed, text: ABSENT.into(), label };
         Box::pin(std::future::ready(output))
     }
+
+    /// Nobody writes anything.
+    pub(crate) fn tap(&self, _tap: Tap) {}
 
     /// Nothing to start.
     pub(crate) async fn start(&self) -> Result<(), Trouble> {

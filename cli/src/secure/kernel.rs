@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::audit::Audit;
-use crate::secure::record;
+use crate::secure::{Tap, Wrote, record};
 use crate::secure::settings::Settings;
 use crate::trouble::Trouble;
 
@@ -33,9 +33,14 @@ impl Kernel {
         Kernel { options, audit, sidecar: Mutex::default() }
     }
 
-    pub(crate) async fn run(self: Arc<Kernel>, task: Option<TaskId>, authorized: Authorized) -> Output {
+    pub(crate) async fn run(
+        self: Arc<Kernel>,
+        task: Option<TaskId>,
+        authorized: Authorized,
+        tap: Option<Tap>,
+    ) -> Output {
         let label = authorized.needs().label;
-        let (outcome, text) = match self.ask(task, &authorized).await {
+        let (outcome, text) = match self.ask(task, &authorized, tap).await {
             Ok(finished) => finished,
             Err(error) => {
                 if let SidecarError::Refused { reason, .. } = &error {
@@ -47,7 +52,12 @@ impl Kernel {
         Output { outcome, text: text.into(), label }
     }
 
-    async fn ask(&self, task: Option<TaskId>, authorized: &Authorized) -> Result<(ToolOutcome, String), SidecarError> {
+    async fn ask(
+        &self,
+        task: Option<TaskId>,
+        authorized: &Authorized,
+        tap: Option<Tap>,
+    ) -> Result<(ToolOutcome, String), SidecarError> {
         let sidecar = self.sidecar().await?;
         let call = Call {
             tool: authorized.call().name.to_string(),
@@ -57,10 +67,16 @@ impl Kernel {
             limits: authorized.limits(),
             session: None,
         };
-        let hear = |piece| {
-            if let Piece::Note(line) = piece {
-                record::heard(&self.audit, &line);
+        let tool = &*authorized.call().name;
+        let tell = |stream, bytes: &[u8]| {
+            if let Some(tap) = &tap {
+                tap(&Wrote { task, tool, stream, bytes });
             }
+        };
+        let hear = |piece| match piece {
+            Piece::Note(line) => record::heard(&self.audit, &line),
+            Piece::Stdout(bytes) => tell("stdout", &bytes),
+            Piece::Stderr(bytes) => tell("stderr", &bytes),
         };
         let finished = sidecar.run(call).await?.finish(hear).await?;
         let outcome = if finished.outcome == Outcome::Done { ToolOutcome::Done } else { ToolOutcome::Failed };

@@ -3,27 +3,32 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aether_core::tool::{Authorized, Output};
 use aether_core::transcript::ToolOutcome;
 use aether_core::words::TaskId;
 use aether_driver::Boxed;
-use aether_executor::{Call, Executor, ExecutorError, Finished};
+use aether_executor::{Call, Executor, ExecutorError, Finished, Piece};
 use aether_manifest::PolicyFile;
 use aether_programs::Programs;
 use aether_tools::Elsewhere;
+use tokio::sync::mpsc;
 
 use crate::boot::Boot;
 use crate::secure::kernel::Kernel;
 use crate::secure::settings::Settings;
-use crate::secure::{Mode, record, worker};
+use crate::secure::{Mode, Tap, Wrote, record, worker};
 use crate::trouble::Trouble;
+
+/// Pieces of output that wait to be told of.
+const PIECES_MAX: usize = 4;
 
 /// Runs untrusted tools.
 pub(crate) struct Secure {
     programs: Programs,
     way: Way,
+    tap: OnceLock<Tap>,
 }
 
 /// Who runs them.
@@ -44,7 +49,7 @@ impl Secure {
             }
             Mode::Kernel => Way::Kernel(Arc::new(Kernel::new(&settings, boot.audit()))),
         };
-        Ok(Secure { programs, way })
+        Ok(Secure { programs, way, tap: OnceLock::new() })
     }
 
     /// The tools that it runs.
@@ -56,14 +61,23 @@ impl Secure {
     pub(crate) fn run(&self, task: Option<TaskId>, authorized: Authorized) -> Boxed<Output> {
         match &self.way {
             Way::Own(executor) => {
-                let executor = Arc::clone(executor);
+                let (executor, tap) = (Arc::clone(executor), self.tap.get().cloned());
                 Box::pin(async move {
                     let call = call(&authorized);
-                    output(&authorized, executor.run(&call, None).await)
+                    let finished = match tap {
+                        Some(tap) => tapped(&executor, &call, task, tap).await,
+                        None => executor.run(&call, None).await,
+                    };
+                    output(&authorized, finished)
                 })
             }
-            Way::Kernel(kernel) => Box::pin(Arc::clone(kernel).run(task, authorized)),
+            Way::Kernel(kernel) => Box::pin(Arc::clone(kernel).run(task, authorized, self.tap.get().cloned())),
         }
+    }
+
+    /// From now on, this is told of everything that programs write. Only the first one is.
+    pub(crate) fn tap(&self, tap: Tap) {
+        let _first = self.tap.set(tap);
     }
 
     /// Starts the sidecar, if there is to be one.
@@ -80,6 +94,26 @@ impl Secure {
             kernel.stop().await;
         }
     }
+}
+
+/// Runs a call and tells what it writes meanwhile.
+async fn tapped(executor: &Executor, call: &Call, task: Option<TaskId>, tap: Tap) -> Result<Finished, ExecutorError> {
+    let (sender, mut pieces) = mpsc::channel(PIECES_MAX);
+    let run = async {
+        let finished = executor.run(call, Some(&sender)).await;
+        drop(sender);
+        finished
+    };
+    let tell = async {
+        while let Some(piece) = pieces.recv().await {
+            let (stream, bytes) = match &piece {
+                Piece::Out(bytes) => ("stdout", bytes),
+                Piece::Err(bytes) => ("stderr", bytes),
+            };
+            tap(&Wrote { task, tool: &call.tool, stream, bytes });
+        }
+    };
+    tokio::join!(run, tell).0
 }
 
 /// An authorised call, as the executor takes it.

@@ -77,7 +77,7 @@ fn the_failing_test_is_fixed_by_one_line() {
 fn the_command_of_the_page_runs() {
     let nest = Nest::new();
     let run = example("run").to_string_lossy().into_owned();
-    let ended = nest.through("sh", &[&run]).env("AETHER", crate::ground::BINARY).run().exits(0);
+    let ended = nest.through(&run, &[]).env("AETHER", crate::ground::BINARY).run().exits(0);
     assert!(ended.stdout.contains("Fixed: inventory.py") && ended.stdout.contains("+        if"), "{ended:#?}");
     assert!(!example("repository/.git").exists() && !example("repository/__pycache__").exists());
 }

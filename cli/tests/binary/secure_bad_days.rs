@@ -105,7 +105,7 @@ fn run_in(flags: &str, script: &str, mode: &[&str]) -> (Nest, Vec<String>) {
 
 /// Nobody's world: only user 0 or user 1000 exists, and no user namespace can be made in it any more.
 const FORBIDDEN_TO_ROOT: &str = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"";
-const FORBIDDEN_TO_OTHERS: &str = "flag=$HOME/flag; ( until [ -e $flag.made ]; do sleep 0.01; done; \
+const FORBIDDEN_TO_OTHERS: &str = "flag=$HOME/flag; rm -f $flag.*; ( until [ -e $flag.made ]; do sleep 0.01; done; \
      echo 0 > /proc/sys/user/max_user_namespaces; touch $flag.set ) & \
      exec unshare --user --map-user=1000 sh -c 'touch $0.made; until [ -e $0.set ]; do sleep 0.01; done; exec \"$@\"' $flag \"$@\"";
 

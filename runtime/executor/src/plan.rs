@@ -71,7 +71,7 @@ pub fn plan(options: &Options, capability: &Capability, limits: Limits, line: &L
         network: network(capability),
         limits: limits_of(limits, line.seconds_max),
         command: Command { program, args, env, cwd },
-        guarantees: options.guarantees.clone(),
+        guarantees: options.guarantees,
     })
 }
 

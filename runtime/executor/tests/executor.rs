@@ -1,4 +1,5 @@
 //! Calls in real jails. This file has a main of its own, because the spawner is this same program started again.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test with a main of its own")]
 
 #[cfg(not(target_os = "linux"))]
 fn main() {}

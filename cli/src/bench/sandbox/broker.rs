@@ -10,12 +10,12 @@ use aether_core::capability::{Host, Network};
 use aether_egress::{Broker, Gateway, Options, Quotas, Range, Rules};
 use tokio::sync::oneshot;
 
-use super::{Found, percentile, rounded, since_us};
+use super::{Found, ROUNDS, percentile, quietest, rounded, since_us};
 use crate::run::runtime;
 use crate::trouble::Trouble;
 
-/// Connections before anything is counted.
-const WARM_RUNS: u64 = 100;
+/// Turns of each round before anything is counted.
+const WARM_TURNS: u64 = 50;
 /// What is asked: the broker reads for whom a connection is before it opens one.
 const QUESTION: &[u8] = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 
@@ -23,21 +23,28 @@ const QUESTION: &[u8] = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 pub(super) fn measure(runs: u64, found: &mut Found) -> Result<(), Trouble> {
     let host = Listening::host().map_err(socket)?;
     let broker = Listening::broker(host.address)?;
-    let (mut direct, mut through) = (Vec::new(), Vec::new());
-    for number in 0..WARM_RUNS + runs {
-        let round = (ask(host.address).map_err(socket)?, ask(broker.address).map_err(socket)?);
-        if number >= WARM_RUNS {
-            direct.push(round.0);
-            through.push(round.1);
-        }
-    }
+    let medians = (0..ROUNDS).map(|_| round(runs.div_ceil(ROUNDS), host.address, broker.address));
+    let medians = medians.collect::<io::Result<Vec<_>>>().map_err(socket)?;
     broker.end()?;
     host.end()?;
-    let (direct, through) = (percentile(&mut direct, 50), percentile(&mut through, 50));
+    let [direct, through] = quietest(medians);
     found.insert("direct_us".into(), rounded(direct));
     found.insert("broker_us".into(), rounded(through));
     found.insert("broker_to_direct_ratio".into(), rounded(through / direct));
     Ok(())
+}
+
+/// Medians of so many turns: straight, and through the broker.
+fn round(turns: u64, host: SocketAddr, broker: SocketAddr) -> io::Result<[f64; 2]> {
+    let (mut direct, mut through) = (Vec::new(), Vec::new());
+    for number in 0..WARM_TURNS + turns {
+        let turn = (ask(host)?, ask(broker)?);
+        if number >= WARM_TURNS {
+            direct.push(turn.0);
+            through.push(turn.1);
+        }
+    }
+    Ok([percentile(&mut direct, 50), percentile(&mut through, 50)])
 }
 
 /// From connecting to the first byte, in microseconds.

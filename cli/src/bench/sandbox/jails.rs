@@ -2,16 +2,16 @@
 
 use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aether_core::capability::{Capability, Place};
 use aether_executor::Options;
-use aether_jail::{Breach, Plan, Sandbox, Spawner, Status, Streams};
+use aether_jail::{Breach, Plan, Spawner, Status, Streams};
 use aether_programs::{LIMITS, Line, SYSTEM, WORKSPACE};
 
-use super::{Found, percentile, rounded, since_us, us};
+use super::{Found, ROUNDS, percentile, quietest, rounded, since_us, us};
 use crate::bench::process::{family, proportional_kb};
 use crate::trouble::Trouble;
 
@@ -21,8 +21,8 @@ const AHEAD: u32 = 4;
 const PAUSE_MS: u64 = 10;
 /// How long what has ended may take to be gone before memory is looked at, in milliseconds.
 const SETTLE_MS: u64 = 100;
-/// Runs before anything is counted.
-const WARM_RUNS: u64 = 5;
+/// Turns of each round before anything is counted.
+const WARM_TURNS: u64 = 3;
 /// One run in so many is one that has to be killed.
 const KILLED_ONE_IN: u64 = 10;
 /// How long those may run, in milliseconds.
@@ -33,23 +33,9 @@ const PROGRAM: &str = "/bin/true";
 /// Adds what a jail costs.
 pub(super) fn measure(options: &Options, runs: u64, found: &mut Found) -> Result<(), Trouble> {
     let rig = Rig::new(options)?;
-    let (plain, bubblewrap) = (|| run(Command::new(PROGRAM)), bubblewrap());
-    let mut samples: [Vec<f64>; 4] = Default::default();
-    for number in 0..WARM_RUNS + runs {
-        let round = [
-            Some(paused(|| rig.jailed(&rig.cold))?),
-            Some(paused(plain)?),
-            Some(paused(|| rig.jailed(&rig.parked))?),
-            bubblewrap.as_ref().map(|path| paused(|| run(beside(path)))).transpose()?,
-        ];
-        if number >= WARM_RUNS {
-            for (all, sample) in samples.iter_mut().zip(round) {
-                all.extend(sample);
-            }
-        }
-    }
-    let [mut cold, mut plain, mut parked, mut peer] = samples;
-    let (cold, plain, parked) = (percentile(&mut cold, 50), percentile(&mut plain, 50), percentile(&mut parked, 50));
+    let bubblewrap = bubblewrap();
+    let medians = (0..ROUNDS).map(|_| rig.round(runs.div_ceil(ROUNDS), bubblewrap.as_deref()));
+    let [cold, plain, parked, peer] = quietest(medians.collect::<Result<Vec<_>, _>>()?);
     let mut add = |name: &str, number: f64| found.insert(name.into(), rounded(number));
     add("spawn_us", plain);
     add("jail_cold_us", cold);
@@ -58,14 +44,13 @@ pub(super) fn measure(options: &Options, runs: u64, found: &mut Found) -> Result
     add("jail_parked_to_spawn_ratio", parked / plain);
     add("jail_parked_pss_kb", rig.parked_pss_kb);
     if bubblewrap.is_some() {
-        let peer = percentile(&mut peer, 50);
         add("bubblewrap_us", peer);
         add("jail_cold_to_bubblewrap_ratio", cold / peer);
         add("jail_parked_to_bubblewrap_ratio", parked / peer);
     }
-    let mut late: Vec<f64> =
-        (0..(runs / KILLED_ONE_IN).max(1)).map(|_| rig.killed_late_us()).collect::<Result<_, _>>()?;
-    add("kill_late_us", percentile(&mut late, 50));
+    let late = (0..ROUNDS).map(|_| Ok([rig.killed_late_us(runs.div_ceil(ROUNDS * KILLED_ONE_IN))?]));
+    let [late] = quietest(late.collect::<Result<Vec<_>, Trouble>>()?);
+    add("kill_late_us", late);
     Ok(())
 }
 
@@ -112,20 +97,44 @@ impl Rig {
         if is_done { Ok(()) } else { Err(Trouble::failed(format!("{PROGRAM} in a jail: {ended:?}"))) }
     }
 
-    /// By how much a program overruns its time, seen from here, in microseconds.
-    fn killed_late_us(&self) -> Result<f64, Trouble> {
+    /// Medians of so many turns: a jail, no jail, a jail made ahead, and bubblewrap's, or 0 where it is not there.
+    fn round(&self, turns: u64, bubblewrap: Option<&Path>) -> Result<[f64; 4], Trouble> {
+        let mut samples: [Vec<f64>; 4] = Default::default();
+        for number in 0..WARM_TURNS + turns {
+            let turn = [
+                Some(paused(|| self.jailed(&self.cold))?),
+                Some(paused(|| run(Command::new(PROGRAM)))?),
+                Some(paused(|| self.jailed(&self.parked))?),
+                bubblewrap.map(|path| paused(|| run(beside(path)))).transpose()?,
+            ];
+            if number >= WARM_TURNS {
+                for (all, sample) in samples.iter_mut().zip(turn) {
+                    all.extend(sample);
+                }
+            }
+        }
+        let peer = if samples[3].is_empty() { 0.0 } else { percentile(&mut samples[3], 50) };
+        let [cold, plain, parked, _] = samples.each_mut().map(|all| percentile(all, 50));
+        Ok([cold, plain, parked, peer])
+    }
+
+    /// By how much a program overruns its time, seen from here: the median of so many, in microseconds.
+    fn killed_late_us(&self, runs: u64) -> Result<f64, Trouble> {
         let mut plan = self.plan.clone();
         plan.command.program = "/bin/sleep".into();
         plan.command.args = vec!["sleep".into(), "60".into()];
         plan.limits.runtime_ms_max = KILLED_AFTER_MS;
-        let mut sandbox: Sandbox = self.cold.spawn(&plan, streams()?).map_err(Trouble::failed)?;
-        let from = Instant::now();
-        let ended = sandbox.wait().map_err(Trouble::failed)?;
-        let late = since_us(from) - KILLED_AFTER_MS as f64 * 1000.0;
-        match ended.breach {
-            Some(Breach::Runtime { .. }) => Ok(late),
-            _ => Err(Trouble::failed(format!("a program that sleeps for a minute: {ended:?}"))),
+        let mut samples = Vec::new();
+        for _ in 0..runs {
+            let mut sandbox = self.cold.spawn(&plan, streams()?).map_err(Trouble::failed)?;
+            let from = Instant::now();
+            let ended = sandbox.wait().map_err(Trouble::failed)?;
+            samples.push(since_us(from) - KILLED_AFTER_MS as f64 * 1000.0);
+            if !matches!(ended.breach, Some(Breach::Runtime { .. })) {
+                return Err(Trouble::failed(format!("a program that sleeps for a minute: {ended:?}")));
+            }
         }
+        Ok(percentile(&mut samples, 50))
     }
 }
 
@@ -172,7 +181,7 @@ fn bubblewrap() -> Option<PathBuf> {
 }
 
 /// The same program as bubblewrap runs it with every namespace that it has, a view of `/usr` alone, and no filter.
-fn beside(bubblewrap: &std::path::Path) -> Command {
+fn beside(bubblewrap: &Path) -> Command {
     let mut command = Command::new(bubblewrap);
     command.args(["--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr"]);
     command.args(["--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin"]);

@@ -2,6 +2,8 @@
 //!
 //! A seed has the name of what it holds. Those that the fuzzer found are not written here and not kept.
 
+mod secure;
+
 use std::path::{Path, PathBuf};
 
 use aether_provider::presets;
@@ -24,6 +26,7 @@ fn main() {
     tools();
     offline();
     kernel();
+    secure::write_all();
 }
 
 fn directory(target: &str) -> PathBuf {

@@ -28,15 +28,16 @@ const FORMATS: [(&str, &str); 5] =
 /// Names and numbers, as `aether-tidy spec` reads them.
 pub type Numbers = Map<String, Value>;
 
-/// Measures everything but the long run.
+/// Measures everything but the long run, and of the binary without the secure runtime its memory.
 ///
 /// # Errors
 /// The first number that could not be measured, and why (B2).
-pub fn gate(binary: &Path) -> Result<Numbers, Unmeasured> {
-    let binary = &settled(binary)?;
+pub fn gate(binary: &Path, lite: &Path) -> Result<Numbers, Unmeasured> {
+    let (binary, lite) = (&settled(binary)?, &settled(lite)?);
     let mut found = Found(Map::new());
     alone(&mut found)?;
     start(&mut found, binary)?;
+    light(&mut found, lite)?;
     answer(&mut found, binary)?;
     waiting(&mut found, binary)?;
     step(&mut found, binary)?;
@@ -93,6 +94,16 @@ fn start(found: &mut Found, binary: &Path) -> Result<(), Unmeasured> {
     let rest = program::rest(house.command(binary, &["chat"]))?;
     found.add("rest_rss_kb", rest.resident_kb);
     found.add("rest_private_dirty_kb", rest.private_dirty_kb);
+    Ok(())
+}
+
+/// What lite has less: memory. In everything else the full binary is the slower one.
+fn light(found: &mut Found, lite: &Path) -> Result<(), Unmeasured> {
+    let house = House::new("http://127.0.0.1:9", "openai_chat")?;
+    found.add("lite_version_peak_kb", program::peak_kb(house.command(lite, &["version"]))?);
+    let rest = program::rest(house.command(lite, &["chat"]))?;
+    found.add("lite_rest_rss_kb", rest.resident_kb);
+    found.add("lite_rest_private_dirty_kb", rest.private_dirty_kb);
     Ok(())
 }
 
@@ -192,6 +203,7 @@ mod tests {
         assert_eq!(number(&told, "a").unwrap(), 1.5);
         assert!(number(&told, "b").unwrap_err().to_string().contains("b is no number"));
         assert!(number(&told, "c").is_err());
-        assert!(gate(Path::new("/nonexistent")).unwrap_err().to_string().contains("/nonexistent"));
+        let nowhere = Path::new("/nonexistent");
+        assert!(gate(nowhere, nowhere).unwrap_err().to_string().contains("/nonexistent"));
     }
 }

@@ -9,19 +9,19 @@ use aether_benchmarks::{Unmeasured, kernel, sandbox};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const USAGE: &str = "\
-usage: aether-benchmarks gate --binary PATH
+usage: aether-benchmarks gate --binary PATH --lite PATH
        aether-benchmarks soak --binary PATH [--minutes N]
        aether-benchmarks sandbox --binary PATH
        aether-benchmarks kernel
 
-gate, soak and sandbox measure the shipped binary, kernel the kernel alone; each prints one JSON object. Linux only.
+gate, soak and sandbox measure the shipped binary, gate also the one without the secure runtime, kernel the kernel alone; each prints one JSON object. Linux only.
 ";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let measured = raise_descriptors().and_then(|()| match words.as_slice() {
-        ["gate", "--binary", binary] => gate::gate(Path::new(binary)),
+        ["gate", "--binary", binary, "--lite", lite] => gate::gate(Path::new(binary), Path::new(lite)),
         ["soak", "--binary", binary] => gate::soak(Path::new(binary), "2"),
         ["soak", "--binary", binary, "--minutes", minutes] => gate::soak(Path::new(binary), minutes),
         ["sandbox", "--binary", binary] => sandbox::sandbox(Path::new(binary)),

@@ -1,5 +1,7 @@
-//! `aether bench start|step|tasks|soak|sandbox`: what this very program costs, measured on the machine it runs on.
+//! `aether bench start|step|tasks|soak|calls|sandbox`: what this very program costs, measured on the machine it runs on.
 
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod calls;
 mod load;
 mod process;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]
@@ -14,6 +16,8 @@ use aether_core::words::TaskId;
 use aether_driver::Boxed;
 use serde_json::Value;
 
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+pub(crate) use self::calls::{CALLS_FLAGS, calls};
 pub(crate) use self::load::{step, tasks};
 #[cfg(all(feature = "sandbox", target_os = "linux"))]
 pub(crate) use self::sandbox::{SANDBOX_FLAGS, sandbox};

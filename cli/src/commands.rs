@@ -168,6 +168,16 @@ pub(crate) const COMMANDS: &[Command] = &[
     },
     #[cfg(all(feature = "sandbox", target_os = "linux"))]
     Command {
+        name: "bench calls",
+        operands: "",
+        operands_max: 0,
+        summary: "Run untrusted calls with random kills and see that nothing is left",
+        flags: &[bench::CALLS_FLAGS],
+        examples: &["bench calls", "bench calls --calls 10000 --seed 7 --json"],
+        run: bench::calls,
+    },
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    Command {
         name: "bench sandbox",
         operands: "",
         operands_max: 0,

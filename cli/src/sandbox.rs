@@ -202,6 +202,8 @@ impl Case {
                     pieces.close();
                 }
             }
+            // Whoever does not read any more misses nothing.
+            let _unread = screen.end();
         };
         let (ended, ()) = tokio::join!(run, show);
         ended
@@ -210,14 +212,14 @@ impl Case {
 
 /// Where a program's output goes: as it is where a program reads it, harmless where a terminal would obey it.
 struct Screen {
-    out: Option<Neutral>,
-    err: Option<Neutral>,
+    out: Option<Pane>,
+    err: Option<Pane>,
 }
 
 impl Screen {
     fn new() -> Screen {
-        let neutral = |is_terminal: bool| is_terminal.then(Neutral::default);
-        Screen { out: neutral(std::io::stdout().is_terminal()), err: neutral(std::io::stderr().is_terminal()) }
+        let pane = |is_terminal: bool| is_terminal.then(Pane::default);
+        Screen { out: pane(std::io::stdout().is_terminal()), err: pane(std::io::stderr().is_terminal()) }
     }
 
     fn write(&mut self, piece: Piece) -> std::io::Result<()> {
@@ -226,14 +228,57 @@ impl Screen {
             Piece::Err(bytes) => put(&mut std::io::stderr().lock(), &mut self.err, &bytes),
         }
     }
+
+    /// Shows what was still held back.
+    fn end(self) -> std::io::Result<()> {
+        let rest = |pane: Option<Pane>| pane.map_or(String::new(), Pane::end);
+        std::io::stdout().lock().write_all(rest(self.out).as_bytes())?;
+        std::io::stderr().lock().write_all(rest(self.err).as_bytes())
+    }
 }
 
-fn put(to: &mut impl Write, neutral: &mut Option<Neutral>, bytes: &[u8]) -> std::io::Result<()> {
-    match neutral {
-        Some(neutral) => to.write_all(neutral.push(&String::from_utf8_lossy(bytes)).as_bytes())?,
+fn put(to: &mut impl Write, pane: &mut Option<Pane>, bytes: &[u8]) -> std::io::Result<()> {
+    match pane {
+        Some(pane) => to.write_all(pane.push(bytes).as_bytes())?,
         None => to.write_all(bytes)?,
     }
     to.flush()
+}
+
+/// A stream of bytes as a terminal may see it, wherever it is cut into pieces.
+#[derive(Default)]
+struct Pane {
+    neutral: Neutral,
+    /// The beginning of a character whose rest is still to come.
+    begun: Vec<u8>,
+}
+
+impl Pane {
+    fn push(&mut self, bytes: &[u8]) -> String {
+        self.begun.extend_from_slice(bytes);
+        let rest = self.begun.split_off(whole(&self.begun));
+        let bytes = std::mem::replace(&mut self.begun, rest);
+        self.neutral.push(&String::from_utf8_lossy(&bytes))
+    }
+
+    fn end(mut self) -> String {
+        let last = self.neutral.push(&String::from_utf8_lossy(&self.begun));
+        last + &self.neutral.end()
+    }
+}
+
+/// How many of these bytes come before a character that has only begun (RFC 3629, section 3).
+fn whole(bytes: &[u8]) -> usize {
+    let begins = |byte: &u8| *byte & 0xC0 != 0x80;
+    let Some(back) = bytes.iter().rev().take(3).position(begins) else { return bytes.len() };
+    let at = bytes.len() - 1 - back;
+    let length = match bytes[at] {
+        0xC2..=0xDF => 2,
+        0xE0..=0xEF => 3,
+        0xF0..=0xF4 => 4,
+        _ => 1,
+    };
+    if length > bytes.len() - at { at } else { bytes.len() }
 }
 
 /// Our standard input; nothing where it is a terminal, which no jail is given.
@@ -334,4 +379,29 @@ fn value(name: &str, reference: &SecretReference) -> Result<Zeroizing<String>, T
         }
     };
     Ok(Zeroizing::new(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pane;
+
+    #[test]
+    fn characters_survive_any_cut() {
+        let text = "a\u{e4}\u{20ac}\u{1f600}z\r\n\u{1b}[2J\u{e4}";
+        let shown = "a\u{e4}\u{20ac}\u{1f600}z\n\\u{1b}[2J\u{e4}";
+        for size in 1..=text.len() {
+            let mut pane = Pane::default();
+            let mut all: String = text.as_bytes().chunks(size).map(|piece| pane.push(piece)).collect();
+            all += &pane.end();
+            assert_eq!(all.replace("\r\n", "\n"), shown, "{size}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_held_back() {
+        let mut pane = Pane::default();
+        assert_eq!(pane.push(b"\xff\x80\x80\x80\x80a\xe2\x82"), "\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}a");
+        assert_eq!(pane.push(b"b\r"), "\u{fffd}b");
+        assert_eq!(pane.end(), "\\u{d}");
+    }
 }

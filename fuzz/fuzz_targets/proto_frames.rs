@@ -51,7 +51,7 @@ fn read(bytes_max: usize, pieces: &[&[u8]]) -> (Vec<Bytes>, Option<FrameError>) 
 }
 
 /// What can be read as this message can be written, and is then read as the same.
-fn known<M: Message + Default + PartialEq>(bytes: &Bytes) {
+fn known<M: Message + Default + PartialEq + std::fmt::Debug>(bytes: &Bytes) {
     let Ok(message) = M::decode(bytes.clone()) else { return };
     let mut out = BytesMut::new();
     put(&message, usize::MAX, &mut out).expect("it fits");

@@ -291,10 +291,10 @@ impl Line {
 }
 
 /// A directory of its own with a few files, removed at the end.
-struct Workspace(PathBuf);
+pub(super) struct Workspace(PathBuf);
 
 impl Workspace {
-    fn new() -> Result<Workspace, Trouble> {
+    pub(super) fn new() -> Result<Workspace, Trouble> {
         let path = std::env::temp_dir().join(format!("aether-soak-{}", std::process::id()));
         let wrong = |error: std::io::Error| Trouble::failed(format!("{}: {error}", path.display()));
         std::fs::create_dir_all(&path).map_err(wrong)?;
@@ -302,6 +302,12 @@ impl Workspace {
         std::fs::write(path.join("notes.txt"), "one note\nan error\n".repeat(200)).map_err(wrong)?;
         std::fs::write(path.join("made.txt"), "one\ntwo\n").map_err(wrong)?;
         Ok(place)
+    }
+
+    /// Where it is, without symbolic links.
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    pub(super) fn path(&self) -> Result<PathBuf, Trouble> {
+        self.0.canonicalize().map_err(|error| Trouble::failed(format!("{}: {error}", self.0.display())))
     }
 }
 

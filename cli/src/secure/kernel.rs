@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::audit::Audit;
-use crate::secure::{Tap, Wrote, record};
 use crate::secure::settings::Settings;
+use crate::secure::{Tap, Wrote, record};
 use crate::trouble::Trouble;
 
 /// The sidecar, and what it is started with.

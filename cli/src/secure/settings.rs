@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aether_egress::Range;
+use aether_core::capability::{Host, Malformed};
+use aether_egress::{Bounds, DeniedHost, Range};
 use aether_executor::Options;
 use aether_jail::{Guarantees, Spawner, Strength, protected_in};
 use aether_manifest::{Guarantee, PolicyFile};
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     memory: Strength,
     protected: Vec<PathBuf>,
     exceptions: Vec<String>,
+    hosts_allowed: Option<Vec<String>>,
+    hosts_denied: Vec<String>,
     ca_file: Option<PathBuf>,
     tools_denied: Vec<String>,
 }
@@ -51,6 +54,8 @@ impl Settings {
             memory: if is_loose { Strength::Approximate } else { Guarantees::default().memory },
             protected,
             exceptions: policy.private_exceptions().iter().map(ToString::to_string).collect(),
+            hosts_allowed: policy.hosts_allowed().map(|hosts| hosts.iter().map(ToString::to_string).collect()),
+            hosts_denied: policy.hosts_denied().iter().map(|host| host.as_str().to_owned()).collect(),
             ca_file: boot.config.text("network.ca_file").filter(|path| !path.is_empty()).map(PathBuf::from),
             tools_denied: policy.tools_denied().iter().map(|name| name.to_string()).collect(),
         }
@@ -86,8 +91,18 @@ impl Settings {
             guarantees: Guarantees { memory: self.memory, ..Guarantees::default() },
             network,
             exceptions: exceptions.map_err(|why| Trouble::usage(format!("policy: {why}")))?,
+            bounds: self.bounds().map_err(|why| Trouble::usage(format!("policy: {why}")))?,
             ahead: 0,
             spawner: Arc::new(move || Spawner::exec().map(|spawner| spawner.protecting(protected.clone()))),
+        })
+    }
+
+    /// The operator's word about hosts.
+    fn bounds(&self) -> Result<Bounds, Malformed> {
+        let allowed = |hosts: &Vec<String>| hosts.iter().map(|text| Host::parse(text)).collect::<Result<Vec<_>, _>>();
+        Ok(Bounds {
+            hosts_allowed: self.hosts_allowed.as_ref().map(allowed).transpose()?,
+            hosts_denied: self.hosts_denied.iter().map(|text| DeniedHost::parse(text)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -108,6 +123,8 @@ impl Settings {
             "memory_is_approximate": self.memory == Strength::Approximate,
             "protected": paths(&self.protected),
             "exceptions": self.exceptions,
+            "hosts_allowed": self.hosts_allowed,
+            "hosts_denied": self.hosts_denied,
             "ca_file": self.ca_file.as_ref().map(|path| path.to_string_lossy()),
             "tools_denied": self.tools_denied,
         })
@@ -141,6 +158,12 @@ impl Settings {
             },
             protected: paths("protected")?,
             exceptions: list("exceptions")?,
+            hosts_allowed: match value.get("hosts_allowed") {
+                Some(Value::Null) => None,
+                // One that is missing is no list of everything.
+                _ => Some(list("hosts_allowed")?),
+            },
+            hosts_denied: list("hosts_denied")?,
             ca_file: value["ca_file"].as_str().map(PathBuf::from),
             tools_denied: list("tools_denied")?,
         })
@@ -161,10 +184,15 @@ mod tests {
             memory: Strength::Approximate,
             protected: vec!["/home/me/.ssh".into()],
             exceptions: vec!["10.0.0.0/8".into()],
+            hosts_allowed: Some(vec!["*.example.com:443".into()]),
+            hosts_denied: vec!["bad.example.com".into()],
             ca_file: Some("/ca.pem".into()),
             tools_denied: vec!["node".into()],
         };
-        assert_eq!(Settings::decode(settings.encode().as_bytes()), Ok(settings));
+        let open = Settings { hosts_allowed: None, ..settings.clone() };
+        for settings in [settings, open] {
+            assert_eq!(Settings::decode(settings.encode().as_bytes()), Ok(settings));
+        }
         assert!(Settings::decode(b"{}").is_err());
     }
 }

@@ -164,16 +164,20 @@ fn refusal(error: &ExecutorError) -> Refusal {
     match error {
         ExecutorError::Jail(JailError::Unavailable { .. }) => Refusal::Unavailable(sentence(error)),
         ExecutorError::Jail(JailError::Busy { .. }) => Refusal::Busy(error.to_string()),
-        _ => Refusal::Refused(error.to_string()),
+        _ => Refusal::Refused(sentence(error)),
     }
 }
+
+/// The next step of whoever is told that the system refused something.
+const SEE: &str = "`aether doctor` shows what this machine has";
 
 /// What to say of a call that was not carried out.
 pub(crate) fn sentence(error: &ExecutorError) -> String {
     match error {
         ExecutorError::Jail(JailError::Unavailable { .. }) => {
-            format!("SANDBOX_UNAVAILABLE: {error}; `aether doctor` shows what this machine has")
+            format!("SANDBOX_UNAVAILABLE: {error}; {SEE}")
         }
+        ExecutorError::Jail(JailError::Step { .. }) => format!("{error}; {SEE}"),
         _ => error.to_string(),
     }
 }

@@ -24,6 +24,7 @@ fn without_a_file_the_built_in_policy_holds_and_nothing_is_made() {
     assert_eq!(write.split_whitespace().collect::<Vec<_>>(), ["write", "ask", "ask", "deny", "deny", "ask", "deny"]);
     nest.run(&["policy", "check"]).exits(0).answers("does not exist, and does not have to");
     nest.run(&["policy", "sign"]).exits(2).says("there is no ");
+    nest.run(&["doctor"]).answers("ok       policy").answers("the built-in policy holds");
     assert!(!nest.policy_file().exists() && !nest.path(".local/share/aether/trust").exists());
 }
 
@@ -56,6 +57,10 @@ fn a_cell_is_set_signed_shown_and_holds() {
     nest.run(&["policy", "set", "terminal.wrte", "ask"]).exits(2).says("did you mean `terminal.write`?");
     nest.run(&["policy", "set", "terminal.write", "yes"]).exits(2).says("wanted allow, ask, deny or default");
     nest.run(&["policy", "set", "*.*", "allow"]).exits(2).says("is no cell of the policy");
+    let completed = nest.run(&["completions", "bash"]).exits(0).stdout;
+    assert!(
+        completed.contains("terminal.write") && completed.contains("peer.spend") && completed.contains("allow ask")
+    );
 }
 
 /// A change by hand, an unsigned file, a lost signature, another machine's: nothing runs until the person has looked.
@@ -343,4 +348,32 @@ fn a_person_edits_looks_and_signs() {
     person.sees("is signed");
     assert_eq!(person.waits(), Some(0));
     nest.run(&["tool", "run", "write_file", WRITE]).exits(0);
+}
+
+/// What the operator says of hosts holds within a jail, for names that no call ever mentioned.
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+#[test]
+fn denied_hosts_are_out_of_reach_for_programs() {
+    use crate::yard::{Who, audits, manifest};
+    const CODE: &str = "import socket\n\
+        for name in ('bad.example', 'BAD.example.', 'x.worse.example', 'fine.example', 'worse.example'):\n  try:\n    \
+        socket.getaddrinfo(name, 443)\n    print(name, 'KNOWN')\n  except OSError:\n    print(name, 'UNKNOWN')\n\
+        s = socket.create_connection(('93.184.215.14', 80), 5)\n\
+        s.sendall(b'GET / HTTP/1.1\\r\\nhost: 93.184.215.14\\r\\nconnection: close\\r\\n\\r\\n')\n\
+        print(s.makefile('rb').read().decode())";
+    for who in Who::all() {
+        let nest = Nest::new();
+        let text = "[network]\ndenied_hosts = [\"bad.example\", \"*.worse.example\", \"93.184.215.14\"]\n";
+        nest.write(POLICY, text, 0o600);
+        let path = manifest(&nest, "network = true\nmax_runtime = \"20s\"\nmemory_limit = \"100mb\"");
+        who.aether(&nest, &["policy", "sign", "--yes"]).run().exits(0);
+        let words = ["sandbox", "run", "--manifest", &path, "--", "python3", "-c", CODE];
+        let ended = who.aether(&nest, &words).run().exits(0);
+        let ended =
+            ended.answers("bad.example UNKNOWN").answers("BAD.example. UNKNOWN").answers("x.worse.example UNKNOWN");
+        let ended = ended.answers("fine.example KNOWN").answers("\nworse.example KNOWN");
+        ended.answers("403 Forbidden").answers("policy denies this host to everybody");
+        audits(*who, &nest, &["\"kind\":\"egress\"", "bad.example", "policy denies this host"]);
+        audits(*who, &nest, &["\"kind\":\"egress\"", "93.184.215.14", "policy denies this host"]);
+    }
 }

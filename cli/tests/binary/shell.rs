@@ -162,6 +162,26 @@ fn one_program_by_hand() {
     }
 }
 
+/// What a program writes is told while it runs, to whoever reads JSON lines.
+#[test]
+fn output_is_told_while_a_program_runs() {
+    for mode in MODES {
+        let server = calling(&[("shell", &command("echo first; sleep 0.5; echo wrong >&2; sleep 0.2; echo last"))]);
+        let nest = asking(&server);
+        let ended = nest.aether(&words(&[&["run", "go", "--json"], mode, WORK])).run().exits(0);
+        let told: Vec<(String, String)> = ended
+            .events("tool_output")
+            .iter()
+            .map(|line| (line["stream"].as_str().unwrap_or("").into(), line["text"].as_str().unwrap_or("").into()))
+            .collect();
+        let wanted = [("stdout", "first\n"), ("stderr", "wrong\n"), ("stdout", "last\n")];
+        let wanted = wanted.map(|(stream, text)| (stream.to_owned(), text.to_owned()));
+        assert_eq!(told, wanted, "{mode:?}");
+        let place = |event: &str| ended.lines().iter().position(|line| line["event"] == event);
+        assert!(place("tool_output") < place("returned"), "{mode:?}: {}", ended.stdout);
+    }
+}
+
 /// What a program writes is bounded, from its beginning to its end.
 #[test]
 fn output_is_bounded() {

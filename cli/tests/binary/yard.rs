@@ -141,7 +141,7 @@ fn processes() -> Vec<u32> {
 pub(crate) struct Process {
     pub(crate) pid: u32,
     began: String,
-    parent: u32,
+    pub(crate) parent: u32,
 }
 
 impl Process {

@@ -42,7 +42,11 @@ pub(crate) struct Hidden {
 
 impl Hidden {
     pub(crate) fn new(directories: Vec<PathBuf>) -> Hidden {
-        Hidden { directories, ..Hidden::default() }
+        Hidden {
+            directories,
+            #[cfg(target_os = "linux")]
+            known: Mutex::default(),
+        }
     }
 
     /// Whether there is anything to look out for.

@@ -28,7 +28,8 @@ pub(crate) fn read(path: &Path, bytes_max: u64, privacy: Privacy) -> Result<Opti
     let refused = |error: io::Error| TrustError::refused("read", path, &error);
     // Looked at before it is opened: opening a pipe would wait for its writer.
     match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // Below a file there is nothing, as there is below a directory that does not exist.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(refused(error)),
         Ok(metadata) if !metadata.is_file() => return Err(not_a_file(path)),
         Ok(_) => {}

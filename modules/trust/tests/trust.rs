@@ -214,6 +214,24 @@ fn t4_an_older_copy_is_refused() {
     assert_eq!(file.sign(&ring).unwrap().counter, 4, "the signature itself remembers, too");
 }
 
+/// What was signed once is known to have been, though file and signature are gone; looking makes nothing.
+#[test]
+fn t4_that_something_was_signed_is_remembered() {
+    let home = TempDir::new().unwrap();
+    let trust = home.path().join("trust");
+    let file = policy(&home, "x\n");
+    assert_eq!(file.newest(&trust), Ok(0));
+    assert!(!trust.exists());
+    let ring = ring(&home);
+    assert_eq!(file.newest(&trust), Ok(0), "a key alone signed nothing");
+    file.sign(&ring).unwrap();
+    fs::remove_file(file.path()).unwrap();
+    fs::remove_file(home.path().join("policy.toml.sig")).unwrap();
+    assert_eq!(file.newest(&trust), Ok(1));
+    fs::write(trust.join("policy.counter"), "many\n").unwrap();
+    assert!(matches!(file.newest(&trust), Err(TrustError::Malformed { .. })));
+}
+
 #[test]
 fn t4_a_signed_file_that_others_can_write_is_refused() {
     let home = TempDir::new().unwrap();

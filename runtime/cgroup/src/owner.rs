@@ -61,10 +61,13 @@ impl Owner {
         parts.next().is_none().then_some(Owner { namespace, pid, start_ticks })
     }
 
-    /// Whether it is known to be gone. What cannot be found out counts as alive.
+    /// Whether it is known to be gone: also if it has ended and nobody took note of that. What cannot be found out counts
+    /// as alive.
     fn is_gone(&self) -> bool {
         match stat(&self.pid.to_string()) {
-            Ok(text) => of_stat(&text).is_some_and(|(_, start_ticks)| start_ticks != self.start_ticks),
+            Ok(text) => {
+                has_ended(&text) || of_stat(&text).is_some_and(|(_, start_ticks)| start_ticks != self.start_ticks)
+            }
             Err(error) => error == Errno::NOENT || error == Errno::SRCH,
         }
     }
@@ -90,6 +93,11 @@ fn of_stat(text: &str) -> Option<(u32, u64)> {
     let (front, back) = text.rsplit_once(") ")?;
     let pid = front.split(' ').next()?.parse().ok()?;
     Some((pid, back.split(' ').nth(19)?.parse().ok()?))
+}
+
+/// Whether the third field is the state of one that has ended. An owner has one thread, so nothing of it goes on.
+fn has_ended(text: &str) -> bool {
+    text.rsplit_once(") ").is_some_and(|(_, back)| back.starts_with(['Z', 'X']))
 }
 
 /// Removes the groups with this prefix whose owners are gone, with the processes in them, and says how many. Trial
@@ -160,6 +168,20 @@ mod tests {
         assert!(!owner.is_gone());
         assert!(Owner { start_ticks: owner.start_ticks + 1, ..owner }.is_gone());
         assert!(Owner { pid: 4_194_305, ..owner }.is_gone());
+    }
+
+    #[test]
+    fn g3_one_that_has_ended_is_gone_before_anybody_takes_note() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let of_child = || stat(&child.id().to_string()).unwrap();
+        let (pid, start_ticks) = of_stat(&of_child()).unwrap();
+        while !has_ended(&of_child()) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let here = Owner::current().unwrap();
+        assert!(Owner { pid, start_ticks, ..here }.is_gone());
+        assert!(!has_ended(&stat("self").unwrap()) && !has_ended("42 (Z) Z) R 1"));
+        child.wait().unwrap();
     }
 
     #[test]

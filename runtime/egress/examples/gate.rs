@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aether_core::capability::{Host, Network};
-use aether_egress::{Broker, Gateway, Options, Quotas, Range, Rules};
+use aether_egress::{Bounds, Broker, Gateway, Options, Quotas, Range, Rules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -59,7 +59,13 @@ async fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let granted = Host::parse(&format!("127.0.0.1:{}", direct.port())).map_err(|error| error.to_string())?;
     let quotas = Quotas { connections_total_max: u32::MAX, ..Quotas::default() };
     let exceptions = vec![Range::parse("127.0.0.0/8")?];
-    let rules = Rules { network: Network::hosts(vec![granted]), secrets: Vec::new(), quotas, exceptions };
+    let rules = Rules {
+        network: Network::hosts(vec![granted]),
+        secrets: Vec::new(),
+        quotas,
+        exceptions,
+        bounds: Bounds::default(),
+    };
     std::thread::spawn(move || -> Result<(), String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(|error| error.to_string())?.block_on(async {

@@ -60,8 +60,7 @@ impl Call {
         let quotas = self.jail.grant.quotas();
         let deadline = Instant::now() + Duration::from_millis(quotas.connect_ms_max);
         let resolver = &*self.jail.shared.options.resolver;
-        let dialed =
-            timeout_at(deadline, dial(resolver, self.jail.grant.exceptions(), &self.peer, port, deadline)).await;
+        let dialed = timeout_at(deadline, dial(resolver, &self.jail.grant, &self.peer, port, deadline)).await;
         let (stream, address) = dialed.map_err(|_| Why::Slow { ms: quotas.connect_ms_max })??;
         self.tell(What::Connect, Some(address), Verdict::Allowed);
         Ok(stream)

@@ -66,6 +66,10 @@ pub enum Why {
     NotGranted,
     /// The address was not granted by its number.
     AddressNotGranted,
+    /// The operator denies the host to everybody.
+    Denied,
+    /// The operator allows certain hosts, and it is none of them.
+    NotAllowed,
     /// What was asked for is no host name.
     NotAName,
     /// The name is one of a metadata service.
@@ -144,6 +148,8 @@ impl fmt::Display for Why {
         match self {
             Why::NotGranted => f.write_str("it is not among the hosts and ports that were granted"),
             Why::AddressNotGranted => f.write_str("this address was not granted by its number: use a granted name"),
+            Why::Denied => f.write_str("policy denies this host to everybody"),
+            Why::NotAllowed => f.write_str("it is not among the hosts that policy allows"),
             Why::NotAName => f.write_str("it is no host name"),
             Why::Metadata => {
                 f.write_str("it is the name of a cloud metadata service, which only the operator can allow")

@@ -9,10 +9,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::address::{Range, judge};
 use crate::decision::Why;
 use crate::names::Peer;
-use crate::unplug::{Control, holds};
+use crate::rules::Grant;
 
 /// Addresses of one name that are tried, one after another.
 const ATTEMPTS_MAX: usize = 4;
@@ -60,7 +59,7 @@ impl From<Why> for Refusal {
 /// Connects to `peer` (E3): all its addresses have to be allowed, and one of exactly those is connected to.
 pub(crate) async fn dial(
     resolver: &dyn Resolve,
-    exceptions: &[Range],
+    grant: &Grant,
     peer: &Peer,
     port: u16,
     deadline: Instant,
@@ -72,13 +71,8 @@ pub(crate) async fn dial(
             found.map_err(|error| Why::Unresolved(error.to_string().into()))?
         }
     };
-    for address in &addresses {
-        if let Err(barred) = judge(*address, exceptions, is_own)
-            && holds(Control::AddressRule)
-        {
-            return Err(Refusal { why: Why::Barred(barred), address: Some(*address) });
-        }
-    }
+    let blamed = |(why, address)| Refusal { why, address: Some(address) };
+    grant.judge(&addresses, port, is_own).map_err(blamed)?;
     let mut last = Refusal::from(Why::Unresolved("no address at all".into()));
     let count = addresses.len().min(ATTEMPTS_MAX);
     for (at, address) in addresses.iter().take(ATTEMPTS_MAX).enumerate() {
@@ -87,9 +81,8 @@ pub(crate) async fn dial(
         match timeout(share, TcpStream::connect(SocketAddr::new(*address, port))).await {
             Ok(Ok(stream)) => {
                 let is_looped = stream.local_addr().is_ok_and(|local| local.ip() == *address);
-                if is_looped && judge(*address, exceptions, |_| true).is_err() && holds(Control::AddressRule) {
-                    let why = Why::Barred(crate::address::Barred::Own);
-                    return Err(Refusal { why, address: Some(*address) });
+                if is_looped {
+                    grant.judge(&[*address], port, |_| true).map_err(blamed)?;
                 }
                 stream.set_nodelay(true).map_err(|error| unreachable_at(*address, &error))?;
                 return Ok((stream, *address));

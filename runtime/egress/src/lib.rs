@@ -31,10 +31,13 @@
 //! - **E8** A secret goes to its own host, over TLS with a checked certificate, and nowhere else.
 //! - **E9** Every wait, size and count has a limit with a name; whatever is left of a jail ends with its [`Serving`].
 //! - **E10** Every refusal is told of, up to a limit, and counted.
+//! - **E11** What the operator denies, or does not allow, is reached by nobody: no name of it has an address, no connection
+//!   goes to it by name or number, and none to an address that is denied by whatever name it was found ([`Bounds`]).
 
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod bounds;
 mod broker;
 mod connection;
 mod decision;
@@ -57,6 +60,7 @@ mod terminate;
 mod unplug;
 
 pub use address::{Barred, Range};
+pub use bounds::{Bounds, DeniedHost};
 pub use broker::{Broker, Descriptor, Destination, Gateway, Options, Serving, Sink};
 pub use decision::{Decision, Spent, Verdict, What, Why};
 pub use dial::{Resolve, SystemResolver};

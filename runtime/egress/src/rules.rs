@@ -1,13 +1,14 @@
 //! What one jail may reach: hosts, secrets, quotas; and whether a name, an address and a port are among it.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use aether_core::capability::{Host, Network};
 use zeroize::Zeroizing;
 
-use crate::address::Range;
+use crate::address::{Range, judge};
+use crate::bounds::Bounds;
 use crate::decision::Why;
 use crate::error::EgressError;
 use crate::head::is_token;
@@ -32,6 +33,8 @@ pub struct Rules {
     pub quotas: Quotas,
     /// Addresses that are not public and may be reached all the same: the operator's word, never a tool's.
     pub exceptions: Vec<Range>,
+    /// Hosts that nobody reaches, and those that may be reached at all: the operator's word, too.
+    pub bounds: Bounds,
 }
 
 /// A credential for one host. `Debug` does not show its value.
@@ -144,8 +147,16 @@ impl Grant {
         &self.rules.quotas
     }
 
-    pub(crate) fn exceptions(&self) -> &[Range] {
-        &self.rules.exceptions
+    /// Whether every address of a host may be connected to (E3, E11); else the one to blame.
+    pub(crate) fn judge(&self, addresses: &[IpAddr], port: u16, own: fn(IpAddr) -> bool) -> Result<(), (Why, IpAddr)> {
+        if !holds(Control::AddressRule) {
+            return Ok(());
+        }
+        for address in addresses {
+            let judged = judge(*address, &self.rules.exceptions, own).map_err(Why::Barred);
+            judged.and_then(|()| self.rules.bounds.admit(*address, port)).map_err(|why| (why, *address))?;
+        }
+        Ok(())
     }
 
     /// Whether a name may be asked for at all, at whatever port (E1).
@@ -156,6 +167,7 @@ impl Grant {
         if name.is_metadata() && !self.allows_metadata() {
             return Err(Why::Metadata);
         }
+        self.rules.bounds.knows(name)?;
         let is_covered = match &self.rules.network {
             Network::None => false,
             Network::Public => !aether_net::is_local_name(name.as_str()),
@@ -168,8 +180,9 @@ impl Grant {
     pub(crate) fn way(&self, name: &Name, port: u16) -> Result<Way, Why> {
         self.knows(name)?;
         if let Some(secret_port) = self.secret_port(name, port) {
-            return Ok(Way::Terminate(secret_port));
+            return self.bound(name.as_str(), secret_port).map(|()| Way::Terminate(secret_port));
         }
+        self.bound(name.as_str(), port)?;
         let is_covered = match &self.rules.network {
             Network::None => false,
             Network::Public => true,
@@ -182,9 +195,17 @@ impl Grant {
         }
     }
 
+    /// What the operator says of a host at a port (E11).
+    fn bound(&self, name: &str, port: u16) -> Result<(), Why> {
+        if holds(Control::PortRule) && holds(Control::DnsRule) { self.rules.bounds.allow(name, port) } else { Ok(()) }
+    }
+
     /// Whether an address may be connected to by its number: where it stands in the rules itself, or where any public host
     /// may be reached. A wildcard never means an address.
     pub(crate) fn allows_address(&self, address: Ipv4Addr, port: u16) -> Result<(), Why> {
+        if holds(Control::AddressRule) {
+            self.rules.bounds.allow(&address.to_string(), port)?;
+        }
         let is_covered = match &self.rules.network {
             Network::None => false,
             Network::Public => true,
@@ -279,7 +300,7 @@ mod tests {
     }
 
     fn rules(network: Network, secrets: Vec<Secret>) -> Rules {
-        Rules { network, secrets, quotas: Quotas::default(), exceptions: Vec::new() }
+        Rules { network, secrets, quotas: Quotas::default(), exceptions: Vec::new(), bounds: Bounds::default() }
     }
 
     fn name(text: &str) -> Name {
@@ -361,6 +382,35 @@ mod tests {
         assert_eq!(grant.secrets(&name("a.com"), 80).count(), 0);
         assert_eq!(grant.secrets(&name("x.a.com"), 443).count(), 0);
         assert!(!format!("{:?}", secret("a.com")).contains("hunter2"));
+    }
+
+    /// E11: the operator's word is the last one, also about the host that a secret goes to.
+    #[test]
+    fn e11_what_the_operator_denies() {
+        let bounds = |denied: &str| Bounds {
+            hosts_allowed: None,
+            hosts_denied: denied.split(' ').map(|host| crate::DeniedHost::parse(host).expect(host)).collect(),
+        };
+        let bound = |network, denied| Rules { bounds: bounds(denied), ..rules(network, Vec::new()) };
+        let grant = Grant::new(bound(Network::Public, "a.com *.b.com c.com:8443 1.2.3.4")).expect("rules");
+        assert_eq!(grant.knows(&name("a.com")), Err(Why::Denied));
+        assert_eq!(grant.way(&name("x.b.com"), 443), Err(Why::Denied));
+        assert_eq!(grant.way(&name("c.com"), 8443), Err(Why::Denied));
+        assert_eq!(grant.way(&name("c.com"), 443), Ok(Way::Relay(443)));
+        assert_eq!(grant.allows_address(Ipv4Addr::new(1, 2, 3, 4), 80), Err(Why::Denied));
+        assert!(grant.allows_address(Ipv4Addr::new(1, 2, 3, 5), 80).is_ok());
+        let addresses = ["1.1.1.1", "1.2.3.4"].map(|text| text.parse().expect(text));
+        assert_eq!(grant.judge(&addresses, 443, |_| false), Err((Why::Denied, addresses[1])));
+        assert_eq!(grant.judge(&addresses[..1], 443, |_| false), Ok(()));
+        // A plain request whose secret is added on the way goes to the secret's port, and that is what counts.
+        let secret = Rules { secrets: vec![secret("a.com")], ..bound(network("a.com"), "a.com:443") };
+        assert_eq!(Grant::new(secret).expect("rules").way(&name("a.com"), 80), Err(Why::Denied));
+        let only = Bounds { hosts_allowed: Some(vec![Host::parse("a.com").expect("host")]), hosts_denied: Vec::new() };
+        let grant = Grant::new(Rules { bounds: only, ..rules(Network::Public, Vec::new()) }).expect("rules");
+        assert_eq!(grant.way(&name("a.com"), 443), Ok(Way::Relay(443)));
+        assert_eq!(grant.way(&name("a.com"), 80), Err(Why::NotAllowed));
+        assert_eq!(grant.knows(&name("b.com")), Err(Why::NotAllowed));
+        assert_eq!(grant.allows_address(Ipv4Addr::new(1, 1, 1, 1), 443), Err(Why::NotAllowed));
     }
 
     #[test]

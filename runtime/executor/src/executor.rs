@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aether_core::capability::{Capability, Network};
 use aether_core::tool::Limits;
-use aether_egress::{Broker, Quotas, Range, Rules, Secret, Serving};
+use aether_egress::{Bounds, Broker, Quotas, Range, Rules, Secret, Serving};
 use aether_jail::{
     Access, Bind, Ended, Enforcement, Guarantees, JailError, Plan, Sandbox, Spawner, Status, Streams, Strength, Usage,
 };
@@ -49,6 +49,8 @@ pub struct Options {
     pub network: aether_egress::Options,
     /// Addresses that are not public and may be reached all the same.
     pub exceptions: Vec<Range>,
+    /// Hosts that nobody reaches, and those that may be reached at all.
+    pub bounds: Bounds,
     /// How many jails are kept ready for the next call of the same kind, for calls that change nothing outside of their
     /// jail. Each is used once; 0 where no next call is expected.
     pub ahead: u32,
@@ -247,6 +249,7 @@ impl Executor {
             secrets: reach.secrets.to_vec(),
             quotas: Quotas::default(),
             exceptions: self.options.exceptions.clone(),
+            bounds: self.options.bounds.clone(),
         }
     }
 

@@ -10,8 +10,9 @@ use rustix::mount::OpenTreeFlags;
 
 use crate::controls::{Control, is_on};
 use crate::error::{JailError, Step};
-use crate::guards::{self, GUARDED};
+use crate::guards::{self, Found, GUARDED};
 use crate::identity::{Identity, Owners, unavailable};
+use crate::placeholder;
 use crate::plan::{Access, Bind, Execute, Plan, SYSTEM, Strength, is_grantable};
 use crate::sys::{self, Depth};
 
@@ -26,80 +27,212 @@ const ENTRIES_MAX: usize = 2048;
 
 /// A mount that is nowhere yet.
 pub(crate) struct Tree {
-    /// The mount.
-    pub(crate) fd: OwnedFd,
+    /// The mount; if there is none, what is there is hidden by something empty.
+    pub(crate) fd: Option<OwnedFd>,
     /// Where it goes.
     pub(crate) target: PathBuf,
     /// Whether it is a directory.
     pub(crate) is_folder: bool,
 }
 
+/// Which directory a bind of a plan is: its place in the list, its device, its number.
+pub(crate) type Ground = (usize, u64, u64);
+
+/// Where a bind of a plan stands, and what is there.
+pub(crate) fn identify(source: BorrowedFd<'_>, index: usize) -> Result<(Ground, FileType), Errno> {
+    let stat = rustix::fs::fstat(source)?;
+    Ok(((index, stat.st_dev, stat.st_ino), FileType::from_raw_mode(stat.st_mode)))
+}
+
+/// The protected places of the host, with those that links among them lead to.
+#[derive(Default)]
+pub(crate) struct Protection(Vec<PathBuf>);
+
+impl Protection {
+    /// Looks where the places really are, if the plan has a bind for which it matters.
+    pub(crate) fn of(plan: &Plan, protected: &[PathBuf]) -> Protection {
+        let is_own = |bind: &Bind| !is_system(&bind.source);
+        if !plan.binds.iter().any(is_own) {
+            return Protection::default();
+        }
+        let mut places = protected.to_vec();
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        for place in protected {
+            let opened = rustix::fs::openat2(CWD, place, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+            // What is not there, or cannot be reached, leads nowhere.
+            if let (Err(Errno::LOOP), Ok(real)) = (opened, place.canonicalize()) {
+                places.push(real);
+            }
+        }
+        Protection(places)
+    }
+
+    /// All of them.
+    pub(crate) fn places(&self) -> &[PathBuf] {
+        &self.0
+    }
+
+    /// The places below this one, relative to it.
+    pub(crate) fn below(&self, source: &Path) -> impl Iterator<Item = &Path> {
+        let below = self.0.iter().filter_map(move |place| place.strip_prefix(source).ok());
+        below.filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+/// What the spawner knew of a plan's places before the jail opens them.
+#[derive(Clone, Copy)]
+pub(crate) struct Known<'a> {
+    /// What is never given.
+    pub(crate) protection: &'a Protection,
+    /// The directories that were prepared.
+    pub(crate) ground: &'a [Ground],
+}
+
 /// Opens everything that a plan grants, parents before children.
 pub(crate) fn open_all(
     plan: &Plan,
-    protected: &[PathBuf],
+    known: Known<'_>,
     identity: Identity,
     owners: &mut Owners,
 ) -> Result<Vec<Tree>, JailError> {
     let mut trees = Vec::with_capacity(plan.binds.len());
-    for bind in &plan.binds {
-        open(bind, Opening { protected, sockets: plan.guarantees.sockets_absent, identity }, owners, &mut trees)?;
+    for (index, bind) in plan.binds.iter().enumerate() {
+        let opening = Opening { bind, index, known, sockets: plan.guarantees.sockets_absent, identity };
+        opening.open(owners, &mut trees)?;
     }
-    trees.sort_by_key(|tree| tree.target.components().count());
+    // Of two at one place, what hides comes last.
+    trees.sort_by_key(|tree| (tree.target.components().count(), tree.fd.is_none()));
+    trees.dedup_by(|next, before| next.target == before.target && next.fd.is_none() == before.fd.is_none());
     Ok(trees)
 }
 
-/// What is to be known for opening.
-#[derive(Clone, Copy)]
+fn is_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|place| path.starts_with(place))
+}
+
+/// One bind that is opened.
 struct Opening<'a> {
-    protected: &'a [PathBuf],
+    bind: &'a Bind,
+    index: usize,
+    known: Known<'a>,
     sockets: Strength,
     identity: Identity,
 }
 
-fn open(bind: &Bind, opening: Opening<'_>, owners: &mut Owners, trees: &mut Vec<Tree>) -> Result<(), JailError> {
-    let shown = bind.source.to_string_lossy();
-    let source = resolve(&bind.source).map_err(JailError::at(Step::Source, &shown))?;
-    // The path that was really opened: whatever links led here, this is what would be granted.
-    let real = real_path(source.as_fd()).map_err(JailError::at(Step::Source, &shown))?;
-    is_grantable(&real, bind.access, opening.protected)?;
-    let found = rustix::fs::fstat(&source).map_err(JailError::at(Step::Source, &shown))?;
-    let kind = FileType::from_raw_mode(found.st_mode);
-    let is_folder = kind == FileType::Directory;
-    if !is_folder && kind != FileType::RegularFile {
-        let why = "is neither a file nor a directory".into();
-        return Err(JailError::Refused { what: shown.into(), why });
-    }
-    let is_system = SYSTEM.iter().any(|place| real.starts_with(place));
-    if is_folder && !is_system && opening.sockets == Strength::Exact {
-        refuse_sockets(source.as_fd(), &shown)?;
-    }
-    let owner = match opening.identity {
-        Identity::Dedicated { id } if !is_system => Some(id),
-        _ => None,
-    };
-    let clone = |at: BorrowedFd<'_>, set: u64, owners: &mut Owners| -> Result<OwnedFd, JailError> {
-        let tree = tree(at, Depth::Everything).map_err(JailError::at(Step::Source, &shown))?;
-        restrict(&tree, set, &shown)?;
-        if let Some(id) = owner {
-            give(&tree, &found, id, owners).map_err(|error| at_place(error, &shown))?;
+impl Opening<'_> {
+    fn open(&self, owners: &mut Owners, trees: &mut Vec<Tree>) -> Result<(), JailError> {
+        let (bind, protection) = (self.bind, self.known.protection);
+        let shown = bind.source.to_string_lossy();
+        let source = resolve_exactly(&bind.source)?;
+        // The path that was really opened: whatever was moved in the meantime, this is what would be granted.
+        let real = real_path(source.as_fd()).map_err(JailError::at(Step::Source, &shown))?;
+        is_grantable(&real, bind.access, &protection.0)?;
+        let found = rustix::fs::fstat(&source).map_err(JailError::at(Step::Source, &shown))?;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        let is_folder = kind == FileType::Directory;
+        if !is_folder && kind != FileType::RegularFile {
+            let why = "is neither a file nor a directory".into();
+            return Err(JailError::Refused { what: shown.into(), why });
         }
-        Ok(tree)
-    };
-    let set = attributes(bind.access, bind.execute);
-    trees.push(Tree { fd: clone(source.as_fd(), set, owners)?, target: bind.target.clone(), is_folder });
-    if bind.access == Access::Read || !is_folder || !is_on(Control::Protected) {
-        return Ok(());
+        let is_system = is_system(&real);
+        if is_folder && !is_system && self.sockets == Strength::Exact {
+            let hidden: Vec<&Path> = protection.below(&real).collect();
+            refuse_sockets(source.as_fd(), &shown, &hidden)?;
+        }
+        let owner = match self.identity {
+            Identity::Dedicated { id } if !is_system => Some(id),
+            _ => None,
+        };
+        let mut clone = |at: BorrowedFd<'_>, more: u64| -> Result<Option<OwnedFd>, JailError> {
+            let tree = tree(at, Depth::Everything).map_err(JailError::at(Step::Source, &shown))?;
+            restrict(&tree, attributes(bind.access, bind.execute) | more, &shown)?;
+            if let Some(id) = owner {
+                give(&tree, &found, id, owners).map_err(|error| at_place(error, &shown))?;
+            }
+            Ok(Some(tree))
+        };
+        trees.push(Tree { fd: clone(source.as_fd(), 0)?, target: bind.target.clone(), is_folder });
+        if !is_folder || !is_on(Control::Protected) {
+            return Ok(());
+        }
+        if bind.access == Access::Write {
+            self.is_the_one(source.as_fd(), &shown)?;
+            self.guard(source.as_fd(), &mut clone, trees)?;
+        }
+        for hidden in protection.below(&real) {
+            self.hide(source.as_fd(), hidden, &mut clone, trees)?;
+        }
+        Ok(())
     }
-    for guarded in GUARDED {
-        let Some((at, is_folder)) = guards::find(source.as_fd(), guarded, &shown)? else { continue };
-        let is_open = guarded.stays_writable && is_folder && !guards::is_placeholder_at(&at);
-        let read_only = if is_open { 0 } else { RDONLY };
-        let fd = clone(at.as_fd(), set | read_only, owners)?;
-        trees.push(Tree { fd, target: bind.target.join(guarded.path), is_folder });
+
+    /// Whether this is the directory that was prepared.
+    fn is_the_one(&self, source: BorrowedFd<'_>, shown: &str) -> Result<(), JailError> {
+        let (ground, _) = identify(source, self.index).map_err(JailError::at(Step::Source, shown))?;
+        if self.known.ground.contains(&ground) {
+            return Ok(());
+        }
+        Err(JailError::Refused { what: shown.into(), why: "was exchanged while the jail was made: try again".into() })
     }
-    Ok(())
+
+    /// Opens what is guarded below a writable bind.
+    fn guard(&self, source: BorrowedFd<'_>, clone: Clone<'_>, trees: &mut Vec<Tree>) -> Result<(), JailError> {
+        let shown = self.bind.source.to_string_lossy();
+        for guarded in GUARDED {
+            let Some((at, is_folder)) = guards::find_guarded(source, guarded.path.as_ref(), &shown)? else { continue };
+            let target = self.bind.target.join(guarded.path);
+            let young = placeholder::young(at.as_fd()).map_err(JailError::at(Step::Guard, guarded.path))?;
+            let fd = match young {
+                Some(young) if guarded.stays_writable => clone(young.as_fd(), 0)?,
+                _ if placeholder::is_placeholder_at(at.as_fd()) => None,
+                _ if guarded.stays_writable && is_folder => clone(at.as_fd(), 0)?,
+                _ => clone(at.as_fd(), RDONLY)?,
+            };
+            trees.push(Tree { fd, target, is_folder });
+        }
+        for path in guards::believed(source, &shown)? {
+            if let Found::There(at, kind) = guards::find(source, &path)? {
+                let fd = clone(at.as_fd(), RDONLY)?;
+                let is_folder = kind == FileType::Directory;
+                trees.push(Tree { fd, target: self.bind.target.join(path), is_folder });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hides a protected place below a bind. What contains it can then not be moved away.
+    fn hide(
+        &self,
+        source: BorrowedFd<'_>,
+        hidden: &Path,
+        clone: Clone<'_>,
+        trees: &mut Vec<Tree>,
+    ) -> Result<(), JailError> {
+        let is_writable = self.bind.access == Access::Write;
+        let mut path = PathBuf::new();
+        for part in hidden {
+            path.push(part);
+            let target = self.bind.target.join(&path);
+            match guards::find(source, &path)? {
+                Found::There(at, kind) => {
+                    let is_folder = kind == FileType::Directory;
+                    if path == hidden || placeholder::is_placeholder_at(at.as_fd()) {
+                        trees.push(Tree { fd: None, target, is_folder });
+                        return Ok(());
+                    }
+                    if is_writable {
+                        trees.push(Tree { fd: clone(at.as_fd(), 0)?, target, is_folder });
+                    }
+                }
+                Found::Odd if is_writable => return Err(guards::odd(&self.bind.source.to_string_lossy(), &path)),
+                Found::Odd | Found::Absent => return Ok(()),
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Makes a mount of what is at a place, with further attributes.
+type Clone<'a> = &'a mut dyn FnMut(BorrowedFd<'_>, u64) -> Result<Option<OwnedFd>, JailError>;
 
 /// Opens a path without following the magic links of `/proc`.
 pub(crate) fn resolve(path: &Path) -> Result<OwnedFd, Errno> {
@@ -107,7 +240,22 @@ pub(crate) fn resolve(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
 }
 
-fn real_path(at: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
+/// Opens what is granted, without following any link: one that was put there a moment ago would lead elsewhere than was
+/// meant.
+pub(crate) fn resolve_exactly(path: &Path) -> Result<OwnedFd, JailError> {
+    let shown = path.to_string_lossy();
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+    rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).map_err(|errno| match errno {
+        Errno::LOOP => JailError::Refused {
+            what: shown.clone().into(),
+            why: "leads through a symbolic link: name the place that it stands for".into(),
+        },
+        other => JailError::at(Step::Source, &shown)(other),
+    })
+}
+
+pub(crate) fn real_path(at: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     use std::os::fd::AsRawFd;
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", at.as_raw_fd()), Vec::new())?;
     Ok(PathBuf::from(std::ffi::OsString::from_vec(path.into_bytes())))
@@ -170,12 +318,14 @@ fn at_place(error: JailError, shown: &str) -> JailError {
 }
 
 /// Looks for sockets in a directory and in those directly below it.
-fn refuse_sockets(at: BorrowedFd<'_>, shown: &str) -> Result<(), JailError> {
+pub(crate) fn refuse_sockets(at: BorrowedFd<'_>, shown: &str, hidden: &[&Path]) -> Result<(), JailError> {
     let mut left = ENTRIES_MAX;
     let mut folders = Vec::new();
     let found = scan(at, Path::new(""), &mut left, &mut folders);
     let mut found = found.map_err(JailError::at(Step::Source, shown))?;
-    for folder in folders {
+    // What is hidden is reached by nobody.
+    found = found.filter(|path| !hidden.contains(&path.as_path()));
+    for folder in folders.into_iter().filter(|folder| !hidden.contains(&folder.as_path())) {
         if found.is_some() || left == 0 {
             break;
         }
@@ -234,7 +384,7 @@ fn scan(
 }
 
 /// Whether a place is the same that was opened.
-pub(crate) fn is_same(folder: BorrowedFd<'_>, name: &str, opened: BorrowedFd<'_>) -> Result<bool, Errno> {
+pub(crate) fn is_same(folder: BorrowedFd<'_>, name: &std::ffi::OsStr, opened: BorrowedFd<'_>) -> Result<bool, Errno> {
     let (one, other) = (rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?, rustix::fs::fstat(opened)?);
     Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
 }

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use crate::binds::{self, Tree};
+use crate::binds::{self, Known, Tree};
 use crate::controls::{Control, is_on};
 use crate::error::{JailError, Step};
 use crate::filter::Filters;
@@ -20,6 +20,7 @@ use crate::report::write_error;
 use crate::root::{self, NAME};
 use crate::sys::{self, Wait};
 use crate::wire::{Reader, Writer, read_command};
+use crate::tier_b::{self, Scratch};
 use crate::{landlock, limits, network, socket};
 
 /// Spawner to jail: the maps are written, the control group holds.
@@ -41,7 +42,7 @@ const TRANSIT: RawFd = 32;
 /// What a new process needs to become a jail.
 pub(crate) struct Birth<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) protected: &'a [PathBuf],
+    pub(crate) known: Known<'a>,
     pub(crate) identity: Identity,
     /// What is granted, where the spawner had to open it.
     pub(crate) trees: Option<Vec<Tree>>,
@@ -56,16 +57,18 @@ pub(crate) struct Birth<'a> {
     pub(crate) filters: &'a Filters,
     pub(crate) memory: Strength,
     pub(crate) landlock_abi: u32,
+    /// The directory for temporary files of a jail without namespaces; none with.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 /// Becomes the jail. Whatever fails is told to the spawner, and nothing has run.
 pub(crate) fn live(mut birth: Birth<'_>) -> ! {
-    let Err(error) = first(&mut birth);
+    let Err(error) = if birth.scratch.is_some() { tier_b::lead(&mut birth) } else { first(&mut birth) };
     report(birth.line.as_fd(), &error);
     sys::exit(127)
 }
 
-fn report(line: BorrowedFd<'_>, error: &JailError) {
+pub(crate) fn report(line: BorrowedFd<'_>, error: &JailError) {
     let mut out = Writer::default();
     out.byte(FAILED);
     write_error(&mut out, error);
@@ -77,7 +80,7 @@ fn report(line: BorrowedFd<'_>, error: &JailError) {
 fn first(birth: &mut Birth<'_>) -> Result<Infallible, JailError> {
     let mut keep = vec![birth.line.as_raw_fd(), birth.status.as_raw_fd()];
     keep.extend(birth.streams.iter().flatten().map(AsRawFd::as_raw_fd));
-    keep.extend(birth.trees.iter().flatten().map(|tree| tree.fd.as_raw_fd()));
+    keep.extend(birth.trees.iter().flatten().filter_map(|tree| tree.fd.as_ref()).map(AsRawFd::as_raw_fd));
     keep.extend(birth.doors.iter().map(AsRawFd::as_raw_fd));
     close_others(&mut keep)?;
     for door in birth.doors.drain(..) {
@@ -118,7 +121,7 @@ fn first(birth: &mut Birth<'_>) -> Result<Infallible, JailError> {
     supervise(birth, child.map_err(JailError::at(Step::Fork, ""))?)
 }
 
-fn close_others(keep: &mut [RawFd]) -> Result<(), JailError> {
+pub(crate) fn close_others(keep: &mut [RawFd]) -> Result<(), JailError> {
     if is_on(Control::CloseFds) {
         return sys::close_except(keep).map_err(JailError::at(Step::Descriptors, ""));
     }
@@ -130,7 +133,7 @@ fn close_others(keep: &mut [RawFd]) -> Result<(), JailError> {
 fn enter(birth: &mut Birth<'_>) -> Result<Strength, JailError> {
     let granted = match birth.trees.take() {
         Some(trees) => trees,
-        None => binds::open_all(birth.plan, birth.protected, birth.identity, &mut Owners::default())?,
+        None => binds::open_all(birth.plan, birth.known, birth.identity, &mut Owners::default())?,
     };
     root::enter(birth.plan, root::open_own()?, granted)
 }
@@ -197,7 +200,7 @@ fn supervise(birth: &mut Birth<'_>, program: i32) -> Result<Infallible, JailErro
 }
 
 /// The process that becomes the program.
-fn program(birth: &mut Birth<'_>, view: Strength) -> Result<Infallible, JailError> {
+pub(crate) fn program(birth: &mut Birth<'_>, view: Strength) -> Result<Infallible, JailError> {
     if is_on(Control::Setsid) {
         rustix::process::setsid().map_err(JailError::at(Step::Session, ""))?;
     }
@@ -206,25 +209,38 @@ fn program(birth: &mut Birth<'_>, view: Strength) -> Result<Infallible, JailErro
     let mut keep = vec![birth.line.as_raw_fd()];
     keep.extend(birth.streams.iter().flatten().map(AsRawFd::as_raw_fd));
     close_others(&mut keep)?;
-    limits::apply(&birth.plan.limits, birth.memory)?;
-    if is_on(Control::Mounts) {
-        landlock::restrict(birth.plan, birth.landlock_abi)?;
+    match &birth.scratch {
+        Some(scratch) => tier_b::hold(birth, scratch)?,
+        None => {
+            limits::apply(&birth.plan.limits, birth.memory)?;
+            if is_on(Control::Mounts) {
+                landlock::restrict(birth.plan, birth.landlock_abi)?;
+            }
+            check()?;
+        }
     }
-    check()?;
     // From here on the spawner hears from this process alone: what it is told to do, and that its end is closed when
     // the program is in its place.
     let (line, far) = socket::pair().map_err(JailError::at(Step::Report, ""))?;
-    let listener = if is_on(Control::Seccomp) { birth.filters.install_tool(&birth.plan.network)? } else { None };
+    let listener = match (is_on(Control::Seccomp), &birth.scratch) {
+        (true, None) => birth.filters.install_tool(&birth.plan.network)?,
+        (true, Some(_)) => birth.filters.install_tool_without_namespaces()?,
+        (false, _) => None,
+    };
     if !is_on(Control::NoNewPrivs) {
         drop_rights()?;
     }
     let fds: Vec<BorrowedFd<'_>> = [&far].into_iter().chain(&listener).map(AsFd::as_fd).collect();
     socket::send(&birth.line, &[READY, view as u8], &fds).map_err(JailError::at(Step::Report, ""))?;
     drop((listener, far));
-    let Err(error) = match birth.streams.take() {
-        Some(streams) => become_program(&line, &birth.plan.command, streams),
-        None => await_command(&line).and_then(|(command, streams)| become_program(&line, &command, streams)),
+    let given = match birth.streams.take() {
+        Some(streams) => Ok((birth.plan.command.clone(), streams)),
+        None => await_command(&line),
     };
+    let Err(error) = given.and_then(|(command, streams)| match &birth.scratch {
+        Some(scratch) => become_program(&line, &tier_b::adjusted(&command, scratch.path()), streams),
+        None => become_program(&line, &command, streams),
+    });
     fail(&line, &error)
 }
 

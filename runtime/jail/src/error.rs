@@ -260,6 +260,8 @@ pub struct Enforcement {
     pub cpu: crate::Strength,
     /// Whether `/proc` shows the jail's own processes (exact) or nothing (approximate).
     pub process_view: crate::Strength,
+    /// What is given approximately for want of namespaces.
+    pub without_namespaces: crate::Looseness,
     /// The version of Landlock, 0 without.
     pub landlock_abi: u32,
 }

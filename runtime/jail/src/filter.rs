@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 
-use aether_seccomp::{Breach, Instruction, Internet, Policy, Tool, Unix};
+use aether_seccomp::{Breach, Instruction, Internet, Namespaces, Policy, Tool, Unix};
 use rustix::io::Errno;
 
 use crate::error::{JailError, Step};
@@ -18,6 +18,7 @@ pub(crate) struct Filters {
     isolated: OnceCell<Program>,
     brokered: OnceCell<Program>,
     first: OnceCell<Program>,
+    without_namespaces: OnceCell<Program>,
 }
 
 fn tool(network: &Network, breach: Breach) -> Policy {
@@ -26,6 +27,12 @@ fn tool(network: &Network, breach: Breach) -> Policy {
         Network::Brokered { .. } => Internet::StreamAndDatagram,
     };
     Policy::Tool(Tool { unix: Unix::Denied, internet, breach, ..Tool::default() })
+}
+
+/// For a program that shares the host's processes and files.
+fn stranger(breach: Breach) -> Policy {
+    let namespaces = Namespaces::Host;
+    Policy::Tool(Tool { unix: Unix::Denied, internet: Internet::Denied, breach, namespaces, ..Tool::default() })
 }
 
 fn make(policy: &Policy) -> Result<Program, JailError> {
@@ -64,6 +71,20 @@ impl Filters {
             }
             installed => installed.map_err(JailError::at(Step::Filter, "")),
         }
+    }
+
+    /// As [`Filters::ready`], for a jail without namespaces.
+    pub(crate) fn ready_without_namespaces(&self) -> Result<(), JailError> {
+        kept(&self.without_namespaces, &stranger(Breach::Notify)).map(|_| ())
+    }
+
+    /// As [`Filters::install_tool`], for a jail without namespaces.
+    pub(crate) fn install_tool_without_namespaces(&self) -> Result<Option<OwnedFd>, JailError> {
+        match sys::install(kept(&self.without_namespaces, &stranger(Breach::Notify))?, Listening::Yes) {
+            Err(Errno::BUSY) => sys::install(&make(&stranger(Breach::Kill))?, Listening::No),
+            installed => installed,
+        }
+        .map_err(JailError::at(Step::Filter, ""))
     }
 
     /// Puts this process, the first of its jail, under its filter.

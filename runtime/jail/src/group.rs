@@ -27,15 +27,26 @@ impl Groups {
 
     /// Makes a group for one sandbox; none where the machine cannot hold anything with it.
     pub(crate) fn make(&self, limits: &Limits) -> Result<Option<Group>, JailError> {
+        // The number of processes is held by the limit of the user namespace.
+        self.make_one(limits, None)
+    }
+
+    /// The same where there is no user namespace to hold the number of processes.
+    pub(crate) fn make_counting(&self, limits: &Limits) -> Result<Option<Group>, JailError> {
+        let has_processes = self.0.seat(Controller::Processes).is_ok() && is_on(Control::LimitsProcesses);
+        // The jail's first process counts, too.
+        self.make_one(limits, has_processes.then(|| limits.processes_max.saturating_add(1)))
+    }
+
+    fn make_one(&self, limits: &Limits, processes_max: Option<u32>) -> Result<Option<Group>, JailError> {
         let has_memory = self.0.seat(Controller::Memory).is_ok() && is_on(Control::LimitsMemory);
         let has_cpu = self.0.usage().is_ok() && is_on(Control::LimitsCpu);
-        if !has_memory && !has_cpu {
+        if !has_memory && !has_cpu && processes_max.is_none() {
             return Ok(None);
         }
         let wanted = aether_cgroup::Limits {
             memory_bytes_max: has_memory.then_some(limits.memory_bytes_max),
-            // The number of processes is held by the limit of the user namespace.
-            processes_max: None,
+            processes_max,
             cpu_percent_max: None,
             usage: if has_cpu { Usage::Counted } else { Usage::Uncounted },
         };
@@ -97,6 +108,11 @@ impl Group {
     /// How the limit of memory is held.
     pub(crate) fn holds_memory(group: Option<&Group>) -> Strength {
         if group.is_some_and(|group| group.group.enforced().memory) { Strength::Exact } else { Strength::Approximate }
+    }
+
+    /// How the limit of processes is held.
+    pub(crate) fn holds_processes(group: Option<&Group>) -> Strength {
+        if group.is_some_and(|group| group.group.enforced().processes) { Strength::Exact } else { Strength::Approximate }
     }
 
     /// How the limit of processor time is held.

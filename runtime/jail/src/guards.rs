@@ -1,19 +1,23 @@
-//! Places inside a writable grant that stay as they are: what programs of the host would run or believe.
+//! Places inside a grant that stay as they are, or are not seen: what programs of the host would run or believe, and
+//! what is protected.
 //!
-//! What exists is mounted over itself, read only. What does not exist is held by a placeholder, so that it cannot be
-//! made: an empty file or directory that nobody can write, with a date that tells it from anything else. It lives as
-//! long as somebody holds a shared lock on it; the last one takes it away. One that a killed spawner left is found by
-//! its date, taken over, and taken away by the next.
+//! What exists is mounted over itself, read only; what is protected has nothing mounted over it. What does not exist is
+//! held by a placeholder, so that it cannot be made. What git would run or believe, and nobody can foresee the place
+//! of, is tamed afterwards.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::binds::{is_same, resolve};
+use crate::binds::{Ground, Protection, identify, resolve_exactly};
 use crate::controls::{Control, is_on};
 use crate::error::{JailError, Step};
+use crate::placeholder::{self, Absent, Placeholder};
 use crate::plan::{Access, Plan};
+use crate::repository;
 
 /// One guarded place.
 pub(crate) struct Guarded {
@@ -27,278 +31,277 @@ pub(crate) struct Guarded {
     pub(crate) at_home: bool,
 }
 
-/// What holds an absent place.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absent {
-    /// An empty file.
-    File,
-    /// An empty directory.
-    Folder,
-    /// Nothing, because an empty one would break the host's programs: if it appears, it is taken away afterwards.
-    Swept,
-}
-
 const fn guarded(path: &'static str, absent: Absent) -> Guarded {
     Guarded { path, absent, stays_writable: false, at_home: false }
 }
 
-const fn at_home(path: &'static str) -> Guarded {
-    Guarded { path, absent: Absent::File, stays_writable: false, at_home: true }
+const fn at_home(path: &'static str, absent: Absent) -> Guarded {
+    Guarded { path, absent, stays_writable: false, at_home: true }
 }
 
-/// The guarded places, parents first.
+/// The guarded places, parents first: whatever a program of the host runs or believes without being asked, because a
+/// directory is entered, opened in an editor, given to another agent, or committed to.
+///
+/// What a person runs by asking for it is a coder's work, and stays writable: a makefile, a build script, the scripts
+/// of a package, the configuration of a compiler. So do the jobs of a forge (`.github/workflows`): they run elsewhere,
+/// once somebody has looked at them and pushed them. And so does what agents are told in words.
+///
+/// What holds the place of a file beside a coder's work is a directory: git would take an empty file for work.
 pub(crate) const GUARDED: &[Guarded] = &[
-    Guarded { path: ".git", absent: Absent::Folder, stays_writable: true, at_home: false },
+    // Git runs hooks and what its configuration names.
+    Guarded { path: ".git", absent: Absent::Nursery, stays_writable: true, at_home: false },
     guarded(".git/config", Absent::File),
     guarded(".git/hooks", Absent::Folder),
-    guarded(".git/config.worktree", Absent::Swept),
-    guarded(".git/commondir", Absent::Swept),
+    // Hooks that `core.hooksPath` of many a configuration names.
+    guarded(".husky", Absent::Folder),
+    // This program's own policy and state.
     guarded(".aether", Absent::Folder),
-    guarded(".mcp.json", Absent::File),
+    // Agents start the servers that are named there, and run hooks of their own.
+    guarded(".mcp.json", Absent::Folder),
+    guarded(".claude", Absent::Folder),
+    guarded(".cursor", Absent::Folder),
+    guarded(".windsurf", Absent::Folder),
+    guarded(".codex", Absent::Folder),
+    guarded(".gemini", Absent::Folder),
+    // Editors run tasks, take programs from settings, and build containers.
     guarded(".vscode", Absent::Folder),
     guarded(".idea", Absent::Folder),
-    guarded(".envrc", Absent::File),
-    at_home(".bashrc"),
-    at_home(".bash_profile"),
-    at_home(".bash_login"),
-    at_home(".bash_logout"),
-    at_home(".profile"),
-    at_home(".zshrc"),
-    at_home(".zshenv"),
-    at_home(".zprofile"),
-    at_home(".zlogin"),
-    at_home(".gitconfig"),
+    guarded(".zed", Absent::Folder),
+    guarded(".devcontainer", Absent::Folder),
+    guarded(".devcontainer.json", Absent::Folder),
+    // A shell loads it on entering the directory.
+    guarded(".envrc", Absent::Folder),
+    // Shells, git, and the far end of an editor, where the grant is a home.
+    at_home(".bashrc", Absent::File),
+    at_home(".bash_profile", Absent::File),
+    at_home(".bash_login", Absent::File),
+    at_home(".bash_logout", Absent::File),
+    at_home(".profile", Absent::File),
+    at_home(".zshrc", Absent::File),
+    at_home(".zshenv", Absent::File),
+    at_home(".zprofile", Absent::File),
+    at_home(".zlogin", Absent::File),
+    at_home(".gitconfig", Absent::File),
+    at_home(".vscode-server", Absent::Folder),
+    at_home(".cursor-server", Absent::Folder),
 ];
 
-/// The date of a placeholder: 1 January 1970, one second and one nanosecond past midnight.
-const DATE: Timespec = Timespec { tv_sec: 1, tv_nsec: 1 };
-/// How often a placeholder that somebody else takes away at the same moment is made again.
-const TRIES_MAX: u32 = 16;
-
-/// One placeholder, or one place to sweep.
-pub(crate) struct Placeholder {
-    folder: OwnedFd,
-    name: &'static str,
-    /// Holds the lock; none for a place to sweep.
-    lock: Option<OwnedFd>,
-    is_folder: bool,
+/// What is to be done when a jail has ended.
+pub(crate) enum Held {
+    /// A placeholder to be taken away.
+    Placeholder(Placeholder),
+    /// A repository to be tamed, and what was there before.
+    Repository(OwnedFd, repository::Known),
 }
 
-/// Opens a guarded place of a grant.
-///
-/// # Errors
-/// When it is a symbolic link: what it stands for could be exchanged.
-pub(crate) fn find(
-    source: BorrowedFd<'_>,
-    guarded: &Guarded,
-    shown: &str,
-) -> Result<Option<(OwnedFd, bool)>, JailError> {
+/// What is in the place of something guarded.
+pub(crate) enum Found {
+    /// A file or a directory.
+    There(OwnedFd, FileType),
+    /// A symbolic link, or something odd.
+    Odd,
+    /// Nothing.
+    Absent,
+}
+
+/// Opens a place below a grant, without following any link.
+pub(crate) fn find(source: BorrowedFd<'_>, path: &Path) -> Result<Found, JailError> {
+    let failed = || JailError::at(Step::Guard, path.to_str().unwrap_or("(a name of odd letters)"));
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat2(
-        source,
-        guarded.path,
-        flags,
-        Mode::empty(),
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-    ) {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(source, path, flags, Mode::empty(), resolve) {
         Ok(found) => {
-            let stat = rustix::fs::fstat(&found).map_err(JailError::at(Step::Guard, guarded.path))?;
-            match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => Ok(Some((found, true))),
-                FileType::RegularFile => Ok(Some((found, false))),
-                _ => Err(odd(guarded, shown)),
+            let kind = FileType::from_raw_mode(rustix::fs::fstat(&found).map_err(failed())?.st_mode);
+            match kind {
+                FileType::Directory | FileType::RegularFile => Ok(Found::There(found, kind)),
+                _ => Ok(Found::Odd),
             }
         }
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        // The jail's user cannot get there either.
-        Err(Errno::ACCESS) => Ok(None),
-        Err(Errno::LOOP | Errno::XDEV) => Err(odd(guarded, shown)),
-        Err(errno) => Err(JailError::at(Step::Guard, guarded.path)(errno)),
+        // Where permission is missing, the jail's user cannot get there either.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(Found::Absent),
+        Err(Errno::LOOP | Errno::XDEV) => Ok(Found::Odd),
+        Err(errno) => Err(failed()(errno)),
     }
 }
 
-fn odd(guarded: &Guarded, shown: &str) -> JailError {
+/// The same for a guarded place, where anything odd is refused: what a link stands for could be exchanged.
+pub(crate) fn find_guarded(
+    source: BorrowedFd<'_>,
+    path: &Path,
+    shown: &str,
+) -> Result<Option<(OwnedFd, bool)>, JailError> {
+    match find(source, path)? {
+        Found::There(found, kind) => Ok(Some((found, kind == FileType::Directory))),
+        Found::Absent => Ok(None),
+        Found::Odd => Err(odd(shown, path)),
+    }
+}
+
+/// That something cannot be guarded.
+pub(crate) fn odd(shown: &str, path: &Path) -> JailError {
     JailError::Refused {
-        what: format!("{}/{}", shown.trim_end_matches('/'), guarded.path),
+        what: format!("{}/{}", shown.trim_end_matches('/'), path.display()),
         why: "is neither a file nor a directory, so that it cannot be guarded: replace it, or grant reading".into(),
     }
 }
 
-/// Makes the placeholders of a plan.
-pub(crate) fn prepare(plan: &Plan) -> Result<Vec<Placeholder>, JailError> {
-    let mut made = Vec::new();
+/// What was prepared for a jail.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    /// What is to be done in the end.
+    pub(crate) held: Vec<Held>,
+    /// Which directory each writable bind of the plan is, by its place in the list.
+    pub(crate) ground: Vec<Ground>,
+}
+
+/// Makes the placeholders of a plan, and notes what is there.
+pub(crate) fn prepare(plan: &Plan, protection: &Protection) -> Result<Prepared, JailError> {
+    let mut prepared = Prepared::default();
     if !is_on(Control::Protected) {
-        return Ok(made);
+        return Ok(prepared);
     }
-    for bind in plan.binds.iter().filter(|bind| bind.access == Access::Write) {
+    for (index, bind) in plan.binds.iter().enumerate().filter(|(_, bind)| bind.access == Access::Write) {
         let shown = bind.source.to_string_lossy();
-        let source = resolve(&bind.source).map_err(JailError::at(Step::Source, &shown))?;
-        let stat = rustix::fs::fstat(&source).map_err(JailError::at(Step::Source, &shown))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            continue;
-        }
-        if let Err(error) = prepare_one(&source, &shown, &mut made) {
-            clear(&mut made);
+        let done = resolve_exactly(&bind.source).and_then(|source| {
+            let (ground, kind) = identify(source.as_fd(), index).map_err(JailError::at(Step::Source, &shown))?;
+            prepared.ground.push(ground);
+            if kind != FileType::Directory {
+                return Ok(());
+            }
+            let hidden = protection.below(&bind.source);
+            prepare_one(&source, &shown, hidden, &mut prepared.held)
+        });
+        if let Err(error) = done {
+            clear(&mut prepared.held);
             return Err(error);
         }
     }
-    Ok(made)
+    Ok(prepared)
 }
 
-fn prepare_one(source: &OwnedFd, shown: &str, made: &mut Vec<Placeholder>) -> Result<(), JailError> {
+fn prepare_one<'a>(
+    source: &OwnedFd,
+    shown: &str,
+    hidden: impl Iterator<Item = &'a Path>,
+    held: &mut Vec<Held>,
+) -> Result<(), JailError> {
     let mut is_home = false;
     for guarded in GUARDED.iter().filter(|guarded| guarded.at_home) {
-        is_home |= find(source.as_fd(), guarded, shown)?.is_some();
+        is_home |= find_guarded(source.as_fd(), guarded.path.as_ref(), shown)?.is_some();
+    }
+    if let Some((gitdir, true)) = find_guarded(source.as_fd(), ".git".as_ref(), shown)?
+        && !placeholder::is_placeholder_at(gitdir.as_fd())
+    {
+        let (_, known) = repository::believed(gitdir.as_fd()).map_err(JailError::at(Step::Guard, ".git"))?;
+        held.push(Held::Repository(gitdir, known));
     }
     for guarded in GUARDED.iter().filter(|guarded| is_home || !guarded.at_home) {
-        let (parent, name) = match guarded.path.rsplit_once('/') {
-            None => {
-                (rustix::io::fcntl_dupfd_cloexec(source, 3).map_err(JailError::at(Step::Guard, shown))?, guarded.path)
-            }
-            Some((parent, name)) => {
-                let parent = Guarded { path: parent, absent: Absent::Folder, stays_writable: true, at_home: false };
-                match find(source.as_fd(), &parent, shown)? {
-                    Some((parent, true)) if !is_placeholder_at(&parent) => (parent, name),
-                    _ => continue,
-                }
-            }
+        let path = Path::new(guarded.path);
+        let (parent, name) = match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) if parent != Path::new("") => (find_guarded(source.as_fd(), parent, shown)?, name),
+            (_, name) => (Some((copy(source, shown)?, true)), name.unwrap_or_default()),
         };
-        if let Some(placeholder) =
-            hold(parent, name, guarded.absent).map_err(JailError::at(Step::Guard, guarded.path))?
-        {
-            made.push(placeholder);
+        let Some((parent, true)) = parent else { continue };
+        if !placeholder::is_placeholder_at(parent.as_fd()) {
+            hold(parent, name, guarded.absent, held)?;
+        }
+    }
+    for path in hidden {
+        hold_hidden(source, path, shown, held)?;
+    }
+    Ok(())
+}
+
+fn copy(source: &OwnedFd, shown: &str) -> Result<OwnedFd, JailError> {
+    rustix::io::fcntl_dupfd_cloexec(source, 3).map_err(JailError::at(Step::Guard, shown))
+}
+
+fn hold(parent: OwnedFd, name: &OsStr, absent: Absent, held: &mut Vec<Held>) -> Result<(), JailError> {
+    let made = placeholder::hold(parent, name, absent);
+    let made = made.map_err(JailError::at(Step::Guard, name.to_str().unwrap_or_default()))?;
+    held.extend(made.map(Held::Placeholder));
+    Ok(())
+}
+
+/// Holds the first part of a protected path that is absent.
+fn hold_hidden(source: &OwnedFd, path: &Path, shown: &str, held: &mut Vec<Held>) -> Result<(), JailError> {
+    let mut parent = copy(source, shown)?;
+    let mut parts = path.iter().peekable();
+    while let Some(part) = parts.next() {
+        match find(parent.as_fd(), part.as_ref())? {
+            Found::There(found, FileType::Directory) if !placeholder::is_placeholder_at(found.as_fd()) => parent = found,
+            Found::Absent => {
+                let is_file = parts.peek().is_none() && FILES.iter().any(|name| part == *name);
+                return hold(parent, part, if is_file { Absent::File } else { Absent::Folder }, held);
+            }
+            // Another's placeholder is held by this one, too.
+            Found::There(found, kind) if placeholder::is_placeholder_at(found.as_fd()) => {
+                let absent = if kind == FileType::Directory { Absent::Folder } else { Absent::File };
+                return hold(parent, part, absent, held);
+            }
+            Found::There(..) | Found::Odd => return Ok(()),
         }
     }
     Ok(())
 }
 
-/// Holds a place that is absent, or held by a placeholder already.
-fn hold(folder: OwnedFd, name: &'static str, absent: Absent) -> Result<Option<Placeholder>, Errno> {
-    let is_folder = absent == Absent::Folder;
-    for _ in 0..TRIES_MAX {
-        match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if !is_placeholder(&stat) => return Ok(None),
-            Ok(_) => {}
-            Err(Errno::NOENT) if absent == Absent::Swept => {
-                return Ok(Some(Placeholder { folder, name, lock: None, is_folder: false }));
-            }
-            Err(Errno::NOENT) => match make(folder.as_fd(), name, is_folder) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                // Nobody can make anything here, so nothing needs to be held.
-                Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => return Ok(None),
-                Err(errno) => return Err(errno),
-            },
-            Err(errno) => return Err(errno),
-        }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let lock = match rustix::fs::openat(&folder, name, flags, Mode::empty()) {
-            Err(Errno::NOENT) => continue,
-            // Another user's; it is held, by that user.
-            Err(Errno::ACCESS) => return Ok(None),
-            opened => opened?,
-        };
-        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared) {
-            // The last one is about to take it away.
-            Err(Errno::WOULDBLOCK) => {
-                rustix::thread::sched_yield();
-                continue;
-            }
-            locked => locked?,
-        }
-        if matches!(is_same(folder.as_fd(), name, lock.as_fd()), Ok(true)) {
-            return Ok(Some(Placeholder { folder, name, lock: Some(lock), is_folder }));
-        }
-    }
-    Err(Errno::BUSY)
-}
+/// Protected places that are files where they are at all.
+const FILES: &[&str] = &[".netrc", ".git-credentials"];
 
-/// Makes a placeholder under another name first, so that nobody sees one without its date.
-fn make(folder: BorrowedFd<'_>, name: &str, is_folder: bool) -> Result<(), Errno> {
-    let own = format!(".aether-placeholder-{}", std::process::id());
-    let dated = |at: BorrowedFd<'_>| {
-        let dates = Timestamps { last_access: DATE, last_modification: DATE };
-        rustix::fs::futimens(at, &dates)
-    };
-    let made = if is_folder {
-        rustix::fs::mkdirat(folder, &own, Mode::from_raw_mode(0o500)).and_then(|()| {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            dated(rustix::fs::openat(folder, &own, flags, Mode::empty())?.as_fd())
-        })
-    } else {
-        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(folder, &own, flags, Mode::from_raw_mode(0o400)).and_then(|file| dated(file.as_fd()))
-    };
-    let kept =
-        made.and_then(|()| rustix::fs::renameat_with(folder, &own, folder, name, rustix::fs::RenameFlags::NOREPLACE));
-    if kept.is_err() {
-        let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        // What a predecessor of the same id left, or what was just made; if it is not there, all the better.
-        rustix::fs::unlinkat(folder, &own, flags)
-            .or_else(|errno| if errno == Errno::NOENT { Ok(()) } else { Err(errno) })?;
-    }
-    kept
-}
-
-fn is_placeholder(stat: &Stat) -> bool {
-    let is_dated = stat.st_mtime == DATE.tv_sec && i64::try_from(stat.st_mtime_nsec) == Ok(DATE.tv_nsec);
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => is_dated && stat.st_mode & 0o777 == 0o500,
-        FileType::RegularFile => is_dated && stat.st_mode & 0o777 == 0o400 && stat.st_size == 0,
-        _ => false,
-    }
-}
-
-/// Whether an open place is a placeholder.
-pub(crate) fn is_placeholder_at(at: &OwnedFd) -> bool {
-    rustix::fs::fstat(at).is_ok_and(|stat| is_placeholder(&stat))
-}
-
-/// Takes away what is held, where nobody else holds it; the rest is left in the list, without being held, to be tried
-/// again.
-pub(crate) fn clear(placeholders: &mut Vec<Placeholder>) {
-    placeholders.reverse();
+/// Does what is to be done in the end. What somebody else still holds is left in the list, without being held, to be
+/// tried again.
+pub(crate) fn clear(held: &mut Vec<Held>) {
+    held.reverse();
     // Anything but a lock of somebody else is final: on a disk that went away, or is read only by now, there is nothing
     // to be done, and what stays can be told by its date.
-    placeholders.retain(|placeholder| placeholder.clear() == Err(Errno::WOULDBLOCK));
-    placeholders.truncate(LEFT_OVER_MAX);
+    held.retain(|held| match held {
+        Held::Placeholder(placeholder) => placeholder.clear() == Err(Errno::WOULDBLOCK),
+        Held::Repository(gitdir, known) => {
+            let _tamed = repository::tame(gitdir.as_fd(), known);
+            false
+        }
+    });
+    held.truncate(LEFT_OVER_MAX);
 }
 
 /// Most placeholders that are tried again.
 const LEFT_OVER_MAX: usize = 64;
 
-impl Placeholder {
-    fn clear(&self) -> Result<(), Errno> {
-        let flags = if self.is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        let Some(lock) = &self.lock else {
-            return rustix::fs::unlinkat(&self.folder, self.name, AtFlags::empty());
-        };
-        rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive)?;
-        if is_same(self.folder.as_fd(), self.name, lock.as_fd())? && is_placeholder_at(lock) {
-            rustix::fs::unlinkat(&self.folder, self.name, flags)?;
+/// What is believed in the repository of a grant beyond what [`GUARDED`] names, relative to the grant.
+pub(crate) fn believed(source: BorrowedFd<'_>, shown: &str) -> Result<Vec<PathBuf>, JailError> {
+    let git = Path::new(".git");
+    match find_guarded(source, git, shown)? {
+        Some((gitdir, true)) if !placeholder::is_placeholder_at(gitdir.as_fd()) => {
+            let (found, _) = repository::believed(gitdir.as_fd()).map_err(JailError::at(Step::Guard, ".git"))?;
+            let is_new = |path: &PathBuf| !GUARDED.iter().any(|guarded| Path::new(guarded.path) == path);
+            Ok(found.into_iter().map(|path| git.join(path)).filter(is_new).collect())
         }
-        Ok(())
+        _ => Ok(Vec::new()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
 
-    fn is_held(folder: &std::path::Path, name: &str) -> bool {
-        let stat = rustix::fs::lstat(folder.join(name));
-        stat.is_ok_and(|stat| is_placeholder(&stat))
-    }
+    use super::*;
 
     fn folder() -> (tempfile::TempDir, OwnedFd) {
         let folder = tempfile::tempdir().unwrap();
-        let fd = resolve(folder.path()).unwrap();
+        let fd = resolve_exactly(folder.path()).unwrap();
         (folder, fd)
     }
 
-    fn prepared(fd: &OwnedFd) -> Vec<Placeholder> {
-        let mut made = Vec::new();
-        prepare_one(fd, "x", &mut made).unwrap();
-        made
+    fn is_held(folder: &Path, name: &str) -> bool {
+        let fd = resolve_exactly(&folder.join(name));
+        fd.is_ok_and(|fd| placeholder::is_placeholder_at(fd.as_fd()))
+    }
+
+    fn prepared(fd: &OwnedFd) -> Vec<Held> {
+        let mut held = Vec::new();
+        let hidden = [".config/aether", ".ssh", ".netrc"].map(Path::new);
+        prepare_one(fd, "x", hidden.into_iter(), &mut held).unwrap();
+        held
     }
 
     #[test]
@@ -306,36 +309,60 @@ mod tests {
         let (folder, fd) = folder();
         let mut one = prepared(&fd);
         let mut other = prepared(&fd);
-        for name in [".git", ".aether", ".mcp.json", ".vscode", ".idea", ".envrc"] {
+        for name in [".git", ".aether", ".mcp.json", ".vscode", ".cursor", ".envrc", ".config", ".ssh", ".netrc"] {
             assert!(is_held(folder.path(), name), "{name}");
         }
         assert!(!is_held(folder.path(), ".bashrc"));
         clear(&mut one);
-        assert!(is_held(folder.path(), ".git"));
+        assert!(is_held(folder.path(), ".git") && is_held(folder.path(), ".config"));
         clear(&mut other);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        clear(&mut one);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn j7_what_was_there_stays_and_what_a_killed_one_left_goes() {
         let (folder, fd) = folder();
-        std::fs::create_dir_all(folder.path().join(".git/hooks")).unwrap();
-        std::fs::write(folder.path().join(".bashrc"), "x").unwrap();
+        fs::create_dir_all(folder.path().join(".git/hooks")).unwrap();
+        fs::write(folder.path().join(".bashrc"), "x").unwrap();
         drop(prepared(&fd));
         assert!(is_held(folder.path(), ".vscode") && is_held(folder.path(), ".git/config"));
         let mut next = prepared(&fd);
-        std::fs::write(folder.path().join(".git/commondir"), "../evil").unwrap();
+        fs::write(folder.path().join(".git/commondir"), "../evil").unwrap();
         clear(&mut next);
-        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
-        assert_eq!(std::fs::read_dir(folder.path().join(".git")).unwrap().count(), 1);
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".bashrc", ".git"]);
+        assert!(!folder.path().join(".git/commondir").exists() && !folder.path().join(".git/config").exists());
     }
 
     #[test]
     fn j7_a_link_in_a_guarded_place_is_refused() {
         let (folder, fd) = folder();
         std::os::unix::fs::symlink("/etc", folder.path().join(".vscode")).unwrap();
-        let error = find(fd.as_fd(), &guarded(".vscode", Absent::Folder), "/w/").err().unwrap();
+        let error = find_guarded(fd.as_fd(), ".vscode".as_ref(), "/w/").err().unwrap();
         assert!(error.to_string().contains("/w/.vscode is neither a file nor a directory"), "{error}");
+    }
+
+    #[test]
+    fn j7_what_is_made_in_a_nursery_is_tamed_before_git_can_see_it() {
+        let (folder, fd) = folder();
+        let git = folder.path().join(".git");
+        let mut one = prepared(&fd);
+        let mut other = prepared(&fd);
+        fs::create_dir_all(git.join("new/hooks")).unwrap();
+        fs::write(git.join("new/hooks/pre-commit"), "evil").unwrap();
+        fs::write(git.join("new/config"), "[core]\n\tbare = false\n\tfsmonitor = evil\n").unwrap();
+        fs::write(git.join("new/HEAD"), "ref: refs/heads/main\n").unwrap();
+        clear(&mut one);
+        assert!(!git.join("HEAD").exists(), "somebody may still be at work");
+        // Nor does it matter how often somebody was killed.
+        drop(other);
+        other = prepared(&fd);
+        clear(&mut other);
+        assert_eq!(fs::read_to_string(git.join("HEAD")).unwrap(), "ref: refs/heads/main\n");
+        assert_eq!(fs::read_to_string(git.join("config")).unwrap(), "[core]\n\tbare = false\n");
+        assert!(!git.join("hooks").exists() && git.join("hooks.untrusted/pre-commit").exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

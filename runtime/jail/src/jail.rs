@@ -7,12 +7,13 @@ use rustix::process::Signal;
 
 use crate::child::RECORD_BYTES;
 use crate::controls::{Control, is_on};
-use crate::error::{Breach, Ended, Enforcement, JailError, Status, Step, Usage};
+use crate::error::{Breach, Ended, Enforcement, JailError, Status, Step, Tier, Usage};
 use crate::group::Group;
-use crate::guards::Placeholder;
+use crate::guards::Held;
 use crate::limits;
 use crate::plan::{Limits, Strength};
 use crate::sys::Reaped;
+use crate::tier_b::{self, Scratch};
 
 /// Longest time that a jail may take to be made, in milliseconds.
 const PREPARE_MS_MAX: u64 = 10_000;
@@ -46,7 +47,8 @@ pub(crate) struct Jail {
     pub(crate) lines: Lines,
     /// The profile that it was made ahead for.
     pub(crate) profile: Option<u64>,
-    pub(crate) placeholders: Vec<Placeholder>,
+    /// What is to be done in the end for what is guarded.
+    pub(crate) placeholders: Vec<Held>,
     pub(crate) group: Option<Group>,
     pub(crate) clock: Clock,
     /// Why it was killed.
@@ -55,7 +57,7 @@ pub(crate) struct Jail {
     pub(crate) failure: Option<JailError>,
 }
 
-/// The descriptors of a sandbox.
+/// The descriptors of a sandbox, and what stands for it on the host.
 pub(crate) struct Lines {
     /// Stands for the first process.
     pub(crate) pidfd: OwnedFd,
@@ -69,6 +71,8 @@ pub(crate) struct Lines {
     pub(crate) client: Option<OwnedFd>,
     /// The sockets of its network, until they are handed out.
     pub(crate) gateway: Vec<OwnedFd>,
+    /// Its directory for temporary files on the host, where it has no mounts of its own.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 /// The time and what is used in it.
@@ -109,10 +113,18 @@ impl Jail {
 
     /// Ends everything in it.
     pub(crate) fn kill(&mut self) {
-        self.stage = Stage::Ending;
+        let before = std::mem::replace(&mut self.stage, Stage::Ending);
+        let mut signal = Signal::KILL;
+        if self.enforcement.tier == Tier::B {
+            tier_b::kill_inside(self.pid);
+            if !matches!(before, Stage::Making | Stage::Parked) {
+                // It ends what is left before it ends itself.
+                signal = Signal::TERM;
+            }
+        }
         // The process is a child that was not waited for, so that it is still the one that is meant. If it has ended
         // by itself, so has everything.
-        let _killed = rustix::process::pidfd_send_signal(&self.lines.pidfd, Signal::KILL);
+        let _killed = rustix::process::pidfd_send_signal(&self.lines.pidfd, signal);
     }
 
     /// Something went wrong before the program ran.

@@ -12,14 +12,14 @@ use crate::sys;
 
 // Rights of the file system, by the version that brought them (`linux/landlock.h`).
 pub(crate) const EXECUTE: u64 = 1;
-const WRITE_FILE: u64 = 1 << 1;
+pub(crate) const WRITE_FILE: u64 = 1 << 1;
 const READ_FILE: u64 = 1 << 2;
 const READ_DIR: u64 = 1 << 3;
 const REMOVE_DIR: u64 = 1 << 4;
 const REMOVE_FILE: u64 = 1 << 5;
 const MAKE_DIR: u64 = 1 << 7;
 const MAKE_REG: u64 = 1 << 8;
-const MAKE_SOCK: u64 = 1 << 9;
+pub(crate) const MAKE_SOCK: u64 = 1 << 9;
 const MAKE_FIFO: u64 = 1 << 10;
 const MAKE_SYM: u64 = 1 << 12;
 /// Version 2: renaming and linking across directories.
@@ -27,23 +27,23 @@ const REFER: u64 = 1 << 13;
 /// Version 3.
 const TRUNCATE: u64 = 1 << 14;
 /// Version 5.
-const IOCTL_DEV: u64 = 1 << 15;
+pub(crate) const IOCTL_DEV: u64 = 1 << 15;
 
 /// The rights that mean something for a file that is no directory.
-const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX;
+pub(crate) const OF_FILES: u64 = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | RESOLVE_UNIX;
 /// Version 9: connecting to a socket that has a path.
 const RESOLVE_UNIX: u64 = 1 << 16;
-const READ: u64 = READ_FILE | READ_DIR;
-const WRITE: u64 =
+pub(crate) const READ: u64 = READ_FILE | READ_DIR;
+pub(crate) const WRITE: u64 =
     WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE_DIR | MAKE_REG | MAKE_FIFO | MAKE_SYM | REFER | TRUNCATE;
 
 /// Version 4: binding and connecting TCP sockets.
-const TCP: u64 = 3;
+pub(crate) const TCP: u64 = 3;
 /// Version 6: abstract sockets and signals of processes outside.
-const SCOPES: u64 = 3;
+pub(crate) const SCOPES: u64 = 3;
 
 /// Every right of the file system that this version of Landlock can deny.
-fn known(abi: u32) -> u64 {
+pub(crate) fn known(abi: u32) -> u64 {
     let newest = match abi {
         0 => return 0,
         1 => MAKE_SYM,

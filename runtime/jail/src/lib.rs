@@ -39,6 +39,8 @@ mod elsewhere;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
+mod gitconfig;
+#[cfg(target_os = "linux")]
 mod group;
 #[cfg(target_os = "linux")]
 mod guards;
@@ -55,9 +57,13 @@ mod making;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
+mod placeholder;
+#[cfg(target_os = "linux")]
 mod profiles;
 #[cfg(target_os = "linux")]
 mod report;
+#[cfg(target_os = "linux")]
+mod repository;
 #[cfg(target_os = "linux")]
 mod root;
 #[cfg(target_os = "linux")]
@@ -70,6 +76,8 @@ mod spawner;
 mod survey;
 #[cfg(target_os = "linux")]
 mod sys;
+#[cfg(target_os = "linux")]
+mod tier_b;
 
 #[cfg(target_os = "linux")]
 pub use confine::confine;
@@ -81,7 +89,7 @@ pub use elsewhere::{EXTRA_MAX, Gateway, SANDBOXES_MAX, SPAWNER_WORD, Sandbox, Sp
 pub use error::{Breach, Ended, Enforcement, JailError, Missing, Status, Step, Tier, Usage};
 pub use mechanism::{Mechanism, State, Survey};
 pub use plan::{
-    Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, MEMORY_BYTES_MIN, Network, OPEN_FILES_MIN,
+    Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Looseness, MEMORY_BYTES_MIN, Network, OPEN_FILES_MIN,
     PORTS_MAX, PROCESSES_MAX, PROTECTED, PROTECTED_IN_HOME, Plan, RESOLVER_PORT, SYSTEM, Strength, TIME_MS_MAX,
     WORD_BYTES_MAX, WORDS_MAX, libraries, protected_in, system,
 };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 
+use crate::binds::{Known, Protection};
 use crate::child::{self, Birth, COMMAND, GO};
 use crate::controls::{Control, is_on};
 use crate::error::{Enforcement, JailError, Step, Tier};
@@ -13,7 +14,7 @@ use crate::group::Group;
 use crate::guards;
 use crate::identity::{Identity, unavailable};
 use crate::jail::{Clock, Jail, Lines, Stage};
-use crate::plan::{Network, Plan, Strength};
+use crate::plan::{Looseness, Network, Plan, Strength};
 use crate::server::{
     Kind, PARK, PARKED, SANDBOXES_MAX, SPAWN, SURVEY, SURVEYED, Server, Surroundings, tell, tell_error,
 };
@@ -90,6 +91,9 @@ impl Server {
         if order.profile.is_none() {
             order.plan.check()?;
         }
+        if self.surroundings == Surroundings::Bare {
+            return self.make_without_namespaces(order);
+        }
         self.filters.ready(&order.plan.network)?;
         let slot = self.free_slot()?;
         let identity = Identity::choose(slot as u32)?;
@@ -98,15 +102,17 @@ impl Server {
         if memory == Strength::Approximate && order.plan.guarantees.memory == Strength::Exact {
             return Err(self.groups.no_memory());
         }
-        let mut placeholders = guards::prepare(&order.plan)?;
+        let protection = Protection::of(&order.plan, &order.protected);
+        let mut prepared = guards::prepare(&order.plan, &protection)?;
+        let known = Known { protection: &protection, ground: &prepared.ground };
         let trees = match identity {
             Identity::Own { .. } => Ok(None),
             Identity::Dedicated { .. } if !is_on(Control::Mounts) => Ok(None),
             Identity::Dedicated { .. } => {
-                crate::binds::open_all(&order.plan, &order.protected, identity, &mut self.owners).map(Some)
+                crate::binds::open_all(&order.plan, known, identity, &mut self.owners).map(Some)
             }
         };
-        let born = trees.and_then(|trees| self.bear(order, identity, (trees, group.as_mut()), memory));
+        let born = trees.and_then(|trees| self.bear(order, (identity, known), (trees, group.as_mut()), memory));
         match born {
             Ok((pid, lines)) => {
                 let enforcement = Enforcement {
@@ -114,6 +120,7 @@ impl Server {
                     memory,
                     cpu: Group::holds_cpu(group.as_ref()),
                     process_view: Strength::Exact,
+                    without_namespaces: Looseness::NONE,
                     landlock_abi: self.landlock_abi,
                 };
                 let id = self.next_id;
@@ -126,7 +133,7 @@ impl Server {
                     enforcement,
                     lines,
                     profile: order.profile,
-                    placeholders,
+                    placeholders: prepared.held,
                     group,
                     clock: Clock::new(),
                     breach: None,
@@ -136,14 +143,14 @@ impl Server {
                 self.release(slot, identity, order)
             }
             Err(error) => {
-                guards::clear(&mut placeholders);
-                self.remains.placeholders.append(&mut placeholders);
+                guards::clear(&mut prepared.held);
+                self.remains.placeholders.append(&mut prepared.held);
                 Err(error)
             }
         }
     }
 
-    fn free_slot(&mut self) -> Result<usize, JailError> {
+    pub(crate) fn free_slot(&mut self) -> Result<usize, JailError> {
         if let Some(slot) = self.jails.iter().position(Option::is_none) {
             return Ok(slot);
         }
@@ -158,7 +165,7 @@ impl Server {
     fn bear(
         &self,
         order: &mut Order,
-        identity: Identity,
+        (identity, known): (Identity, Known<'_>),
         (trees, group): (Option<Vec<crate::binds::Tree>>, Option<&mut Group>),
         memory: Strength,
     ) -> Result<(i32, Lines), JailError> {
@@ -174,7 +181,7 @@ impl Server {
         match sys::clone(namespaces(&order.plan.network, self.surroundings), birthplace).map_err(no_namespaces)? {
             Side::Child => child::live(Birth {
                 plan: &order.plan,
-                protected: &order.protected,
+                known,
                 identity,
                 trees,
                 line,
@@ -184,6 +191,7 @@ impl Server {
                 filters: &self.filters,
                 memory,
                 landlock_abi: self.landlock_abi,
+                scratch: None,
             }),
             Side::Parent(pid, Some(pidfd)) => {
                 let lines = Lines {
@@ -193,6 +201,7 @@ impl Server {
                     listener: None,
                     client: None,
                     gateway: Vec::new(),
+                    scratch: None,
                 };
                 Ok((pid, lines))
             }
@@ -201,7 +210,7 @@ impl Server {
     }
 
     /// Lets a new jail go on, once it is who it is to be and counted where it is to be counted.
-    fn release(&mut self, slot: usize, identity: Identity, order: &mut Order) -> Result<(), JailError> {
+    pub(crate) fn release(&mut self, slot: usize, identity: Identity, order: &mut Order) -> Result<(), JailError> {
         let Some(jail) = self.jails[slot].as_mut() else { return Ok(()) };
         let mut released = identity.write_maps(jail.pid as u32);
         let setup = jail.lines.setup.as_ref();

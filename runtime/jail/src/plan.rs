@@ -136,11 +136,47 @@ pub struct Guarantees {
     /// No bind has sockets of the host near its top. Approximate leaves it to the filter, which denies connecting to
     /// any. Exact by default.
     pub sockets_absent: Strength,
+    /// What only namespaces and mounts give exactly.
+    pub without_namespaces: Looseness,
+}
+
+/// What may be given approximately on a machine that gives no namespaces ([`crate::Tier::B`]). All of it is exact by
+/// default, so that nothing runs there until somebody who may decide it has allowed what it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Looseness {
+    /// The limit of processes: approximate counts those of the same user that are not the jail's, too.
+    pub processes: Strength,
+    /// Names, sizes and dates of files, and numbers of processes, that are not the jail's: approximate is that they can
+    /// be told, though nothing of them can be read.
+    pub names: Strength,
+    /// What may not be executed: approximate is that a loader can still map it as code.
+    pub execution: Strength,
+    /// The limit of temporary files: approximate is that nothing but the size of a single file is limited.
+    pub scratch: Strength,
+    /// Signals to processes outside: approximate is that those of the same user can be reached, where Landlock has no
+    /// scope for them.
+    pub signals: Strength,
+}
+
+impl Looseness {
+    /// Everything has to be exact.
+    pub const NONE: Looseness = Looseness::of(Strength::Exact);
+    /// Everything may be approximate.
+    pub const ALL: Looseness = Looseness::of(Strength::Approximate);
+
+    const fn of(strength: Strength) -> Looseness {
+        Looseness { processes: strength, names: strength, execution: strength, scratch: strength, signals: strength }
+    }
 }
 
 impl Default for Guarantees {
     fn default() -> Guarantees {
-        Guarantees { memory: Strength::Approximate, process_view: Strength::Exact, sockets_absent: Strength::Exact }
+        Guarantees {
+            memory: Strength::Approximate,
+            process_view: Strength::Exact,
+            sockets_absent: Strength::Exact,
+            without_namespaces: Looseness::NONE,
+        }
     }
 }
 
@@ -166,7 +202,8 @@ pub const PROTECTED: &[&str] = &[
     "/var/lib/containerd",
 ];
 
-/// What a home directory has that no jail is given: keys, tokens, and what programs trust.
+/// What a home directory has that no jail is given: keys, tokens, and what programs trust. Where the home itself is
+/// granted, these are hidden in it.
 pub const PROTECTED_IN_HOME: &[&str] = &[
     ".ssh",
     ".aws",
@@ -327,12 +364,15 @@ impl Plan {
     }
 }
 
-/// Whether a jail may be given this place.
+/// Whether a jail may be given this place. One that contains some of what is `protected` may: that is hidden in it.
 pub(crate) fn is_grantable(source: &Path, access: Access, protected: &[PathBuf]) -> Result<(), JailError> {
     let shown = || source.display().to_string();
-    let fixed = PROTECTED.iter().map(Path::new);
-    if let Some(place) = fixed.chain(protected.iter().map(PathBuf::as_path)).find(|place| overlap(source, place)) {
+    if let Some(place) = PROTECTED.iter().map(Path::new).find(|place| overlap(source, place)) {
         let why = format!("is, contains or lies in the protected place {}: grant something narrower", place.display());
+        return Err(JailError::Refused { what: shown(), why });
+    }
+    if let Some(place) = protected.iter().find(|place| source.starts_with(place)) {
+        let why = format!("is or lies in the protected place {}: grant something else", place.display());
         return Err(JailError::Refused { what: shown(), why });
     }
     if access == Access::Write && SYSTEM.iter().any(|place| overlap(source, Path::new(place))) {

@@ -66,16 +66,17 @@ fn j2_paths_that_lie_are_refused() {
 }
 
 #[test]
-fn j1_protected_places_are_refused_with_what_contains_them() {
+fn j1_protected_places_are_refused_with_what_lies_in_them() {
     for place in ["/", "/proc", "/proc/1/root", "/run", "/run/docker.sock", "/dev/shm", "/boot"] {
         assert!(why(|plan| plan.binds.push(writable(place))).contains("protected place"), "{place}");
     }
     assert!(why(|plan| plan.binds.push(writable("/usr/local"))).contains("belongs to the system"));
     let home = protected_in(Path::new("/home/a"));
-    for place in ["/home", "/home/a", "/home/a/.ssh", "/home/a/.ssh/id"] {
+    for place in ["/home/a/.ssh", "/home/a/.ssh/id", "/home/a/.config/gh/hosts"] {
         assert!(is_grantable(Path::new(place), Access::Read, &home).is_err(), "{place}");
     }
-    for place in ["/home/a/project", "/home/a/.sshfoo", "/home/ab"] {
+    // What contains some has them hidden.
+    for place in ["/home", "/home/a", "/home/a/.config", "/home/a/project", "/home/a/.sshfoo", "/home/ab"] {
         assert_eq!(is_grantable(Path::new(place), Access::Write, &home), Ok(()), "{place}");
     }
 }

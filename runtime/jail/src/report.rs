@@ -2,7 +2,7 @@
 
 use crate::error::{Breach, Ended, Enforcement, JailError, Missing, Status, Step, Tier, Usage};
 use crate::plan::Strength;
-use crate::wire::{Reader, WireError, Writer};
+use crate::wire::{Reader, WireError, Writer, read_looseness, write_looseness};
 
 /// Most things that one error says are missing.
 const MISSING_MAX: usize = 64;
@@ -62,6 +62,7 @@ pub(crate) fn write_enforcement(out: &mut Writer, held: &Enforcement) {
     for strength in [held.memory, held.cpu, held.process_view] {
         out.byte((strength == Strength::Approximate).into());
     }
+    write_looseness(out, held.without_namespaces);
     out.number(held.landlock_abi.into());
 }
 
@@ -75,7 +76,8 @@ pub(crate) fn read_enforcement(from: &mut Reader<'_>) -> Result<Enforcement, Wir
     };
     let mut strength = || from.choice(Strength::Exact, Strength::Approximate);
     let [memory, cpu, process_view] = [strength()?, strength()?, strength()?];
-    Ok(Enforcement { tier, memory, cpu, process_view, landlock_abi: from.small()? })
+    let without_namespaces = read_looseness(from)?;
+    Ok(Enforcement { tier, memory, cpu, process_view, without_namespaces, landlock_abi: from.small()? })
 }
 
 pub(crate) fn write_ended(out: &mut Writer, ended: &Ended) {

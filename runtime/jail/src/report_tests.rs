@@ -38,6 +38,7 @@ fn errors_and_ends_come_back_as_they_were() {
         memory: Strength::Exact,
         cpu: Strength::Approximate,
         process_view: Strength::Exact,
+        without_namespaces: crate::Looseness { signals: Strength::Approximate, ..crate::Looseness::NONE },
         landlock_abi: 7,
     };
     let mut out = Writer::default();

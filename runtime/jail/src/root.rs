@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags};
 
@@ -24,10 +24,10 @@ const BASES: &[&str] = &["/usr", "/tmp", "/etc", "/dev"];
 /// Top directories that distributions made links into `/usr`.
 const MERGED: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /// Devices that say nothing about the machine and change nothing.
-const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
+pub(crate) const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 /// Settings of the machine that programs read: where libraries are, whom TLS trusts, names of types and ports, the
 /// time zone. Whatever is not there is left out.
-const SETTINGS: &[&str] = &[
+pub(crate) const SETTINGS: &[&str] = &[
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -45,6 +45,10 @@ const SETTINGS: &[&str] = &[
     "services",
 ];
 
+/// What hides directories and files.
+const EMPTY: &str = "var/empty";
+const NOTHING: &str = "var/nothing";
+
 /// Opens the machine's devices and settings, before the new root hides them.
 pub(crate) fn open_own() -> Result<Vec<Tree>, JailError> {
     let mut trees = Vec::with_capacity(DEVICES.len() + SETTINGS.len());
@@ -55,7 +59,7 @@ pub(crate) fn open_own() -> Result<Vec<Tree>, JailError> {
             resolve(&path).and_then(|at| tree(at.as_fd(), Depth::One)).map_err(JailError::at(Step::Source, &shown))?;
         let set = NOEXEC | if is_on(Control::Nosuid) { NOSUID } else { 0 };
         sys::mount_setattr(fd.as_fd(), Depth::One, set, None).map_err(JailError::at(Step::Attributes, &shown))?;
-        trees.push(Tree { fd, target: path, is_folder: false });
+        trees.push(Tree { fd: Some(fd), target: path, is_folder: false });
     }
     for name in SETTINGS {
         let path = Path::new("/etc").join(name);
@@ -65,7 +69,7 @@ pub(crate) fn open_own() -> Result<Vec<Tree>, JailError> {
             at => at.map_err(JailError::at(Step::Source, &shown))?,
         };
         let found = rustix::fs::fstat(&at).map_err(JailError::at(Step::Source, &shown))?;
-        let is_folder = rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Directory;
+        let is_folder = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
         let fd = tree(at.as_fd(), Depth::Everything).map_err(JailError::at(Step::Source, &shown))?;
         let set = [
             (RDONLY, Control::Readonly),
@@ -76,7 +80,7 @@ pub(crate) fn open_own() -> Result<Vec<Tree>, JailError> {
         let set = set.iter().filter(|(_, control)| is_on(*control)).fold(0, |set, (attribute, _)| set | attribute);
         sys::mount_setattr(fd.as_fd(), Depth::Everything, set, None)
             .map_err(JailError::at(Step::Attributes, &shown))?;
-        trees.push(Tree { fd, target: path, is_folder });
+        trees.push(Tree { fd: Some(fd), target: path, is_folder });
     }
     Ok(trees)
 }
@@ -98,6 +102,9 @@ pub(crate) fn enter(plan: &Plan, own: Vec<Tree>, granted: Vec<Tree>) -> Result<S
     rustix::process::fchdir(&root).map_err(JailError::at(Step::Root, base))?;
     let building = Building::new(root)?;
     building.skeleton(plan, &links)?;
+    if granted.iter().any(|tree| tree.fd.is_none()) {
+        building.make_nothing()?;
+    }
     for tree in own.iter().chain(&granted) {
         building.place(tree)?;
     }
@@ -194,7 +201,30 @@ impl Building {
         let shown = tree.target.to_string_lossy();
         let at = self.room(&tree.target, tree.is_folder)?;
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        rustix::mount::move_mount(&tree.fd, "", &at, "", flags).map_err(JailError::at(Step::Mount, &shown))
+        let nothing = if tree.fd.is_none() { Some(self.nothing(tree.is_folder)?) } else { None };
+        let Some(fd) = tree.fd.as_ref().or(nothing.as_ref()) else { return Ok(()) };
+        rustix::mount::move_mount(fd, "", &at, "", flags).map_err(JailError::at(Step::Mount, &shown))
+    }
+
+    /// Makes what hides other things: an empty directory and an empty file.
+    fn make_nothing(&self) -> Result<(), JailError> {
+        let failed = |path| JailError::at(Step::Root, path);
+        rustix::fs::mkdirat(&self.root, EMPTY, Mode::from_raw_mode(0o500)).map_err(failed(EMPTY))?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let made = rustix::fs::openat(&self.root, NOTHING, flags, Mode::from_raw_mode(0o400));
+        made.map(drop).map_err(failed(NOTHING))
+    }
+
+    /// A mount that hides what it is mounted over.
+    fn nothing(&self, is_folder: bool) -> Result<OwnedFd, JailError> {
+        let path = if is_folder { EMPTY } else { NOTHING };
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let failed = || JailError::at(Step::Root, path);
+        let at = rustix::fs::openat(&self.root, path, flags, Mode::empty()).map_err(failed())?;
+        let fd = tree(at.as_fd(), Depth::One).map_err(failed())?;
+        let set = RDONLY | NOSUID | NODEV | NOEXEC;
+        sys::mount_setattr(fd.as_fd(), Depth::One, set, None).map_err(failed())?;
+        Ok(fd)
     }
 
     fn room(&self, target: &Path, is_folder: bool) -> Result<OwnedFd, JailError> {

@@ -11,7 +11,7 @@ use crate::child::{FAILED, GATEWAY, READY, RECORD_BYTES};
 use crate::error::{Ended, JailError, Step};
 use crate::filter::Filters;
 use crate::group::{Group, Groups};
-use crate::guards::{self, Placeholder};
+use crate::guards::{self, Held};
 use crate::identity::Owners;
 use crate::jail::{Jail, Lines, Stage};
 use crate::making::Order;
@@ -20,6 +20,7 @@ use crate::profiles::Profiles;
 use crate::report::{read_error, write_ended, write_enforcement, write_error};
 use crate::socket::{self, Packet};
 use crate::sys::{self, Wait};
+use crate::tier_b;
 use crate::wire::{Reader, Writer};
 
 /// Sandboxes of one spawner at once, parked ones among them.
@@ -61,13 +62,15 @@ pub(crate) enum Surroundings {
     Empty,
     /// The host's.
     Host,
+    /// The host's, and there are no namespaces to be had: jails are made without.
+    Bare,
 }
 
 /// What is left of sandboxes that have ended, to be taken away when there is time.
 #[derive(Default)]
 pub(crate) struct Remains {
     /// Those that could not be taken away yet, because a copy of a descriptor was still somewhere.
-    pub(crate) placeholders: Vec<Placeholder>,
+    pub(crate) placeholders: Vec<Held>,
     /// Empty groups.
     pub(crate) groups: Vec<Group>,
 }
@@ -370,6 +373,7 @@ impl Server {
             }
         }
         let Some(mut jail) = self.jails[slot].take() else { return };
+        self.end_strays();
         guards::clear(&mut jail.placeholders);
         self.remains.placeholders.append(&mut jail.placeholders);
         guards::clear(&mut self.remains.placeholders);
@@ -380,6 +384,14 @@ impl Server {
         let Lines { pidfd, setup, status, listener, client, .. } = jail.lines;
         for fd in [Some(pidfd), setup, status, listener, client] {
             self.forget(fd);
+        }
+    }
+
+    /// Without namespaces, what a first process was killed with comes to this one.
+    fn end_strays(&self) {
+        if self.surroundings == Surroundings::Bare {
+            let firsts: Vec<i32> = self.jails.iter().flatten().map(|jail| jail.pid).collect();
+            tier_b::end_strays(&firsts);
         }
     }
 
@@ -400,6 +412,7 @@ impl Server {
             guards::clear(&mut jail.placeholders);
         }
         self.jails.clear();
+        self.end_strays();
         self.remains.groups.clear();
         guards::clear(&mut self.remains.placeholders);
     }

@@ -17,6 +17,7 @@ use crate::report::{read_ended, read_enforcement, read_error};
 use crate::server::{ENDED, ERROR, PARK, PARKED, SPAWN, STARTED, SURVEY, SURVEYED, Server, Surroundings};
 use crate::socket::{self, Packet};
 use crate::sys::{self, Side, Wait};
+use crate::tier_b;
 use crate::wire::{PLAN_BYTES_MAX, Reader, Writer};
 
 /// The first argument that makes a program a spawner. A `main` that sees it calls [`serve`] and does nothing else.
@@ -242,6 +243,10 @@ fn prepare(line: OwnedFd) -> Result<(OwnedFd, Surroundings), JailError> {
 
 /// Goes where there is no network. Where that cannot be had, every jail gets a network namespace of its own.
 fn leave_network() -> Result<Surroundings, JailError> {
+    if tier_b::is_needed() {
+        tier_b::prepare().map_err(JailError::at(Step::Start, ""))?;
+        return Ok(Surroundings::Bare);
+    }
     // Sharing one is sound only together with the filter.
     if !is_on(Control::Netns) || !is_on(Control::Seccomp) {
         return Ok(Surroundings::Host);

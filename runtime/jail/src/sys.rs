@@ -416,6 +416,40 @@ pub(crate) enum Wait {
     Until,
 }
 
+/// Makes a process as [`fork`] does, with a descriptor that stands for it.
+pub(crate) fn fork_watched() -> Result<Side> {
+    let Side::Parent(child, _) = fork()? else { return Ok(Side::Child) };
+    let pid = rustix::process::Pid::from_raw(child).ok_or(Errno::CHILD)?;
+    match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+        Ok(pidfd) => Ok(Side::Parent(child, Some(pidfd))),
+        Err(errno) => {
+            // Our child, not waited for: this is the one that is meant. It waits for a word that does not come.
+            let _killed = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let _reaped = reap(child, Wait::Until);
+            Err(errno)
+        }
+    }
+}
+
+/// Lets signals wait: none is delivered any more but the two that cannot be held, and those of [`next_signal`].
+pub(crate) fn hold_signals() {
+    let every = [u64::MAX; 1];
+    // SAFETY: the kernel reads 8 bytes: everything that can be blocked is.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, every.as_ptr(), ptr::null_mut::<u8>(), 8_usize);
+    }
+}
+
+/// Waits for one of the signals that are held: that a child has ended, or that all is to end.
+pub(crate) fn next_signal() -> libc::c_int {
+    let wanted = [1_u64 << (libc::SIGCHLD - 1) | 1_u64 << (libc::SIGTERM - 1)];
+    // SAFETY: the kernel reads 8 bytes; nothing is written, and there is no limit of time.
+    let signal = unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, wanted.as_ptr(), ptr::null_mut::<u8>(), ptr::null::<u8>(), 8_usize)
+    };
+    signal as libc::c_int
+}
+
 /// Sends SIGKILL to every process that this one may signal: in a process namespace of its own, to all in it but the
 /// first.
 pub(crate) fn kill_all() {

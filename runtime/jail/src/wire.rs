@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::plan::{Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Network, PORTS_MAX, Plan, Strength};
+use crate::plan::{Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Looseness, Network, PORTS_MAX, Plan, Strength};
 use crate::plan::{WORD_BYTES_MAX, WORDS_MAX};
 
 /// Largest plan, in bytes.
@@ -214,6 +214,24 @@ fn write_profile(out: &mut Writer, plan: &Plan) {
     for strength in [guarantees.memory, guarantees.process_view, guarantees.sockets_absent] {
         out.byte((strength == Strength::Approximate).into());
     }
+    write_looseness(out, guarantees.without_namespaces);
+}
+
+pub(crate) fn write_looseness(out: &mut Writer, loose: Looseness) {
+    for strength in [loose.processes, loose.names, loose.execution, loose.scratch, loose.signals] {
+        out.byte((strength == Strength::Approximate).into());
+    }
+}
+
+pub(crate) fn read_looseness(from: &mut Reader<'_>) -> Result<Looseness, WireError> {
+    let mut strength = || from.choice(Strength::Exact, Strength::Approximate);
+    Ok(Looseness {
+        processes: strength()?,
+        names: strength()?,
+        execution: strength()?,
+        scratch: strength()?,
+        signals: strength()?,
+    })
 }
 
 fn read_profile(from: &mut Reader<'_>) -> Result<Plan, WireError> {
@@ -240,7 +258,9 @@ fn read_profile(from: &mut Reader<'_>) -> Result<Plan, WireError> {
         scratch_bytes_max: from.number()?,
     };
     let mut strength = || from.choice(Strength::Exact, Strength::Approximate);
-    let guarantees = Guarantees { memory: strength()?, process_view: strength()?, sockets_absent: strength()? };
+    let [memory, process_view, sockets_absent] = [strength()?, strength()?, strength()?];
+    let without_namespaces = read_looseness(from)?;
+    let guarantees = Guarantees { memory, process_view, sockets_absent, without_namespaces };
     let command = Command { program: PathBuf::new(), args: Vec::new(), env: Vec::new(), cwd: PathBuf::new() };
     Ok(Plan { binds, network, limits, command, guarantees })
 }

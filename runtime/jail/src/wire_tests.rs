@@ -28,6 +28,7 @@ fn plan() -> Plan {
             memory: Strength::Exact,
             process_view: Strength::Approximate,
             sockets_absent: Strength::Approximate,
+            without_namespaces: Looseness { names: Strength::Approximate, ..Looseness::NONE },
         },
     }
 }

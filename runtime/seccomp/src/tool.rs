@@ -64,8 +64,9 @@ pub enum Namespaces {
     /// It has process and IPC namespaces of its own.
     #[default]
     Own,
-    /// It shares the host's: shared memory, semaphores and queues by key or name, and changes of another process's
-    /// scheduling are refused. Signals are not judged here: the scope of Landlock is for them.
+    /// It shares the host's: shared memory, semaphores and queues by key or name, changes of another process's
+    /// scheduling, and changes of files' modes, owners, dates and attributes are refused. Signals are not judged here:
+    /// the scope of Landlock is for them.
     Host,
 }
 
@@ -123,6 +124,10 @@ const SHARED: &[Call] = calls![
     "mq_open" "mq_unlink" "mq_timedsend" "mq_timedreceive" "mq_notify" "mq_getsetattr"
 ];
 
+/// `asm-generic/ioctls.h`: TIOCSTI and TIOCLINUX type into a terminal, TIOCCONS takes the console's output, TIOCSETD
+/// loads line disciplines.
+const TERMINAL: [u64; 4] = [0x5412, 0x541C, 0x541D, 0x5423];
+
 // `linux/sched.h`.
 const CLONE_NEWTIME: u64 = 0x80;
 /// Every `CLONE_NEW*` that `clone` knows; there 0x80 is part of the signal number.
@@ -154,6 +159,7 @@ pub(crate) fn filter(tool: &Tool, arch: Arch) -> Result<Filter, FilterError> {
     if tool.namespaces == Namespaces::Host {
         set(&mut filter, SHARED, &Rule::always(NOT_PERMITTED))?;
         strangers(&mut filter)?;
+        attributes(&mut filter)?;
     }
     Ok(filter)
 }
@@ -172,10 +178,7 @@ pub(crate) fn forbid(filter: &mut Filter, breach: Action) -> Result<(), FilterEr
     // Only `PER_LINUX` and the question which one it is: others switch protections of memory off.
     let foreign = Test::NotIn(vec![0, 0xFFFF_FFFF]);
     set(filter, calls!["personality"], &allowed().when(vec![Check::half(0, foreign)], NOT_PERMITTED))?;
-    // `asm-generic/ioctls.h`: TIOCSTI and TIOCLINUX type into a terminal, TIOCCONS takes the console's output, TIOCSETD
-    // loads line disciplines.
-    let terminal = [0x5412, 0x541C, 0x541D, 0x5423];
-    let ioctl = terminal
+    let ioctl = TERMINAL
         .into_iter()
         .fold(allowed(), |rule, request| rule.when(vec![Check::half(1, Test::Equal(request))], NOT_PERMITTED));
     set(filter, calls!["ioctl"], &ioctl)?;
@@ -303,5 +306,28 @@ fn strangers(filter: &mut Filter) -> Result<(), FilterError> {
     let own = |kind| Rule::always(NOT_PERMITTED).when(process(kind), Action::Allow);
     set(filter, calls!["setpriority"], &own(0))?;
     set(filter, calls!["ioprio_set"], &own(1))?;
-    set(filter, calls!["process_madvise" "process_mrelease"], &Rule::always(NOT_PERMITTED))
+    set(filter, calls!["process_madvise" "process_mrelease"], &Rule::always(NOT_PERMITTED))?;
+    // `asm-generic/fcntl.h`: F_SETOWN, F_SETSIG, F_SETOWN_EX send signals to processes by number.
+    let fcntl = [8, 10, 15]
+        .into_iter()
+        .fold(Rule::always(Action::Allow), |rule, wish| rule.when(vec![Check::half(1, Test::Equal(wish))], NOT_PERMITTED));
+    set(filter, calls!["fcntl"], &fcntl)
+}
+
+/// Without mounts of its own, a program's files are held by rules on paths, which judge no change of modes, owners,
+/// dates and attributes: neither by path nor through a descriptor that was opened for reading.
+const ATTRIBUTES: &[Call] = calls![
+    "chmod" "fchmod" "fchmodat" "fchmodat2" "chown" "fchown" "lchown" "fchownat"
+    "utime" "utimes" "futimesat" "utimensat"
+    "setxattr" "lsetxattr" "fsetxattr" "setxattrat" "removexattr" "lremovexattr" "fremovexattr" "removexattrat"
+    "file_setattr"
+];
+
+fn attributes(filter: &mut Filter) -> Result<(), FilterError> {
+    set(filter, ATTRIBUTES, &Rule::always(NOT_PERMITTED))?;
+    // `linux/fs.h`: FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR; `asm-generic/sockios.h`: FIOSETOWN, SIOCSPGRP.
+    let requests = [0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401C_5820, 0x8901, 0x8902];
+    let refuse = |rule: Rule, request| rule.when(vec![Check::half(1, Test::Equal(request))], NOT_PERMITTED);
+    let ioctl = TERMINAL.into_iter().chain(requests).fold(Rule::always(Action::Allow), refuse);
+    set(filter, calls!["ioctl"], &ioctl)
 }

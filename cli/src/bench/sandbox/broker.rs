@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use aether_core::capability::{Host, Network};
-use aether_egress::{Broker, Gateway, Options, Quotas, Range, Rules};
+use aether_egress::{Bounds, Broker, Gateway, Options, Quotas, Range, Rules};
 use tokio::sync::oneshot;
 
 use super::{Found, ROUNDS, percentile, quietest, rounded, since_us};
@@ -98,6 +98,7 @@ impl Listening {
             quotas: Quotas { connections_total_max: u32::MAX, bytes_in_max: u64::MAX, ..Quotas::default() },
             // The host is on this very machine, which only an operator can allow.
             exceptions: vec![Range::parse("127.0.0.0/8").map_err(Trouble::failed)?],
+            bounds: Bounds::default(),
         };
         let gateway =
             Gateway { listeners: vec![(host.port(), inside.into())], dns_udp: dns_udp.into(), dns_tcp: dns_tcp.into() };

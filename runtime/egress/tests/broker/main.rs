@@ -1,6 +1,8 @@
 //! A broker between real sockets: names, connections, secrets, and what must not get through.
 
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod questions;

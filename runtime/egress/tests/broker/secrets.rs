@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aether_core::capability::{Host, Network};
-use aether_egress::{Broker, EgressError, Gateway, Options, Quotas, Rules, Verdict, What, Why};
+use aether_egress::{Bounds, Broker, EgressError, Gateway, Options, Quotas, Rules, Verdict, What, Why};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stage::{Answer, Jail, SECRET, Setup, Upstream, ok, read_all, say, say_until, soon};
@@ -314,7 +314,13 @@ async fn rules_that_cannot_be_kept() {
     };
     let setup = Setup::new(&["b.test".to_owned()]).secret("a.test");
     let network = Network::hosts(vec![Host::parse("b.test").expect("host")]);
-    let rules = Rules { network, secrets: setup.secrets, quotas: Quotas::default(), exceptions: Vec::new() };
+    let rules = Rules {
+        network,
+        secrets: setup.secrets,
+        quotas: Quotas::default(),
+        exceptions: Vec::new(),
+        bounds: Bounds::default(),
+    };
     let refused = broker.serve(gateway(), rules.clone(), std::sync::Arc::new(|_| {}));
     assert!(matches!(refused, Err(EgressError::Secret { .. })));
     assert!(broker.certificate_pem(&rules).expect("certificate").is_some());
@@ -336,8 +342,13 @@ fn a_broker_needs_a_runtime() {
     let dns_udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind").into();
     let dns_tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").into();
     let gateway = Gateway { listeners: Vec::new(), dns_udp, dns_tcp };
-    let rules =
-        Rules { network: Network::None, secrets: Vec::new(), quotas: Quotas::default(), exceptions: Vec::new() };
+    let rules = Rules {
+        network: Network::None,
+        secrets: Vec::new(),
+        quotas: Quotas::default(),
+        exceptions: Vec::new(),
+        bounds: Bounds::default(),
+    };
     assert!(matches!(broker.serve(gateway, rules, std::sync::Arc::new(|_| {})), Err(EgressError::NoRuntime)));
 }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use aether_core::capability::{Host, Network};
 use aether_egress::{
-    Broker, Decision, Gateway, Options, Quotas, Range, Resolve, Rules, Secret, Serving, Traffic, Verdict, What, Why,
+    Bounds, Broker, Decision, Gateway, Options, Quotas, Range, Resolve, Rules, Secret, Serving, Traffic, Verdict, What,
+    Why,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -87,6 +88,7 @@ pub(crate) struct Setup {
     pub(crate) secrets: Vec<Secret>,
     pub(crate) quotas: Quotas,
     pub(crate) exceptions: Vec<Range>,
+    pub(crate) bounds: Bounds,
     pub(crate) table: Arc<Table>,
     pub(crate) ca_file: Option<std::path::PathBuf>,
 }
@@ -105,6 +107,7 @@ impl Setup {
             secrets: Vec::new(),
             quotas: Quotas { connect_ms_max: 5_000, idle_ms_max: 5_000, ..Quotas::default() },
             exceptions: vec![Range::parse("127.0.0.0/8").expect("range")],
+            bounds: Bounds::default(),
             table: Arc::new(table),
             ca_file: None,
         }
@@ -126,7 +129,13 @@ impl Setup {
             Network::None => Network::hosts(self.hosts.iter().map(|host| Host::parse(host).expect("host")).collect()),
             other => other,
         };
-        let rules = Rules { network, secrets: self.secrets, quotas: self.quotas, exceptions: self.exceptions };
+        let rules = Rules {
+            network,
+            secrets: self.secrets,
+            quotas: self.quotas,
+            exceptions: self.exceptions,
+            bounds: self.bounds,
+        };
         let resolver: Arc<dyn Resolve> = Arc::clone(&self.table) as Arc<dyn Resolve>;
         let broker = Broker::new(Options { resolver, ca_file: self.ca_file, destination }).expect("broker");
         let mut ports = HashMap::new();

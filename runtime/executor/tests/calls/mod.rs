@@ -17,6 +17,7 @@ type Test = (&'static str, fn());
 /// Every test, by name.
 pub(crate) const TESTS: &[Test] = &[
     ("e1_nothing_outlives_its_call", e1_nothing_outlives_its_call),
+    ("e1_no_descriptor_is_left", e1_no_descriptor_is_left),
     ("e2_a_call_sees_the_workspace_and_the_system_alone", e2_a_call_sees_the_workspace_and_the_system_alone),
     ("e2_a_link_out_of_the_workspace_is_no_place", e2_a_link_out_of_the_workspace_is_no_place),
     ("e3_a_flood_is_cut_off", e3_a_flood_is_cut_off),
@@ -59,6 +60,7 @@ impl Stage {
             guarantees: Guarantees::default(),
             network: aether_egress::Options::default(),
             exceptions: Vec::new(),
+            bounds: aether_egress::Bounds::default(),
             ahead: 1,
             spawner: Arc::new(Spawner::exec),
         };
@@ -124,6 +126,28 @@ fn e1_nothing_outlives_its_call() {
     let finished = stage.shell("(setsid sleep 98765 >/dev/null 2>&1 &) ; sleep 98765 & echo started");
     assert!(finished.is_success && finished.text.contains("started"), "{finished:?}");
     assert!(soon(|| processes_with("98765") == 0));
+}
+
+fn e1_no_descriptor_is_left() {
+    let stage = Stage::new();
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mixed = || {
+        assert!(stage.shell("echo out; echo wrong >&2").is_success);
+        assert!(stage.in_session("echo in").is_success);
+        assert!(stage.try_run(&call("run_program", r#"{"program":"no-such-program"}"#)).is_err());
+        let named = call("shell", r#"{"command":"true","hosts":["example.com"]}"#);
+        assert!(stage.try_run(&named).unwrap().is_success);
+        stage.runtime.block_on(async {
+            let long = shell("sleep 9");
+            let waited = tokio::time::timeout(Duration::from_millis(30), stage.executor.run(&long, None)).await;
+            assert!(waited.is_err());
+        });
+        stage.in_session("exit");
+    };
+    mixed();
+    let before = open();
+    (0..10).for_each(|_| mixed());
+    assert!(soon(|| open() <= before), "{before}, then {}", open());
 }
 
 fn e2_a_call_sees_the_workspace_and_the_system_alone() {

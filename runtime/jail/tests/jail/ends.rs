@@ -128,7 +128,7 @@ fn descriptors() -> usize {
 }
 
 /// The spawners that this process has.
-fn own_spawners() -> Vec<i32> {
+pub(crate) fn own_spawners() -> Vec<i32> {
     let own = std::process::id().to_string();
     let is_own = |path: &std::path::PathBuf| {
         let stat = std::fs::read_to_string(path.join("stat")).unwrap_or_default();

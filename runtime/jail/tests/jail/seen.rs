@@ -15,8 +15,6 @@ pub(crate) const TESTS: &[Test] = &[
     ("j1_no_program_runs_from_a_writable_grant", no_execution),
     ("j1_processes_of_the_host_are_not_seen", no_processes),
     ("j1_scratch_is_shared_with_shared_memory_and_has_an_end", scratch),
-    ("j7_guarded_places_cannot_be_changed_and_leave_nothing", guarded),
-    ("j7_guarded_places_that_exist_stay_as_they_are", guarded_existing),
     ("j8_the_program_is_nobody_special", user),
 ];
 
@@ -127,41 +125,6 @@ fn scratch() {
     assert_ne!(ended.status, aether_jail::Status::Exited(0));
     assert!(seen.contains("No space left"), "{seen}");
     assert!(seen.contains(" 1024 "), "{seen}");
-}
-
-fn guarded() {
-    let spawner = spawner();
-    let folder = folder();
-    let script = "cd /w; for f in .git/config .git/hooks/x .mcp.json .vscode/x .idea/x .aether/x .envrc; do \
-                  mkdir -p $(dirname $f); echo evil > $f; done; rm -rf .git .vscode .mcp.json; mv .git x; mv .vscode y; \
-                  ln -s /tmp .idea; chmod 777 .git; ls -A; echo evil > ok";
-    let mut plan = shell(script);
-    plan.binds.push(granted(folder.path(), "/w", Access::Write));
-    let (_, seen) = run(&spawner, &plan);
-    assert!(seen.contains(".git") && seen.contains(".mcp.json"), "{seen}");
-    soon("placeholders gone", || std::fs::read_dir(folder.path()).unwrap().count() == 1);
-    assert_eq!(std::fs::read_to_string(folder.path().join("ok")).unwrap(), "evil\n");
-}
-
-fn guarded_existing() {
-    let spawner = spawner();
-    let folder = folder();
-    let place = |name: &str| folder.path().join(name);
-    std::fs::create_dir_all(place(".git/hooks")).unwrap();
-    std::fs::write(place(".git/config"), "good").unwrap();
-    std::fs::write(place(".bashrc"), "good").unwrap();
-    let script = "cd /w; echo evil > .git/config; echo evil > .git/hooks/post-commit; echo evil > .bashrc; \
-                  mv .git g; mkdir .git; mv .git/config .git/c; echo ../evil > .git/commondir; \
-                  echo evil >> .profile; echo fine > .git/HEAD";
-    let mut plan = shell(script);
-    plan.binds.push(granted(folder.path(), "/w", Access::Write));
-    let (_, seen) = run(&spawner, &plan);
-    for (name, text) in [(".git/config", "good"), (".bashrc", "good"), (".git/HEAD", "fine\n")] {
-        assert_eq!(std::fs::read_to_string(place(name)).unwrap(), text, "{name}: {seen}");
-    }
-    for name in [".git/hooks/post-commit", ".git/commondir", ".profile", "g", ".vscode"] {
-        soon(name, || !place(name).exists());
-    }
 }
 
 fn user() {

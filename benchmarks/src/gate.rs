@@ -25,6 +25,9 @@ const GOAL: &str = "hello";
 const FORMATS: [(&str, &str); 5] =
     [("openai_chat", "/v1"), ("openai_responses", "/v1"), ("anthropic", ""), ("ollama", ""), ("gemini", "/v1beta")];
 
+/// Untrusted calls with random kills, in the long run.
+const CALLS: &str = "2000";
+
 /// Names and numbers, as `aether-tidy spec` reads them.
 pub type Numbers = Map<String, Value>;
 
@@ -45,7 +48,7 @@ pub fn gate(binary: &Path, lite: &Path) -> Result<Numbers, Unmeasured> {
     Ok(found.0)
 }
 
-/// Measures the long run: agents in all weathers for so many minutes.
+/// Measures the long run: agents in all weathers for so many minutes, and untrusted calls that are killed at random.
 ///
 /// # Errors
 /// When something is left afterwards, memory has grown, or the run fails.
@@ -57,6 +60,10 @@ pub fn soak(binary: &Path, minutes: &str) -> Result<Numbers, Unmeasured> {
     let names = ["agents", "tasks_left", "tool_runs_left", "descriptors_left", "growth_kb", "resident_peak_kb"];
     for name in names {
         found.add(&format!("soak_{name}"), number(&told, name)?);
+    }
+    let told = program::told(house.command(binary, &["bench", "calls", "--json", "--calls", CALLS]))?;
+    for (name, told_as) in [("calls", "calls"), ("calls_stuck", "calls_stuck"), ("calls_left", "left")] {
+        found.add(&format!("soak_{name}"), number(&told, told_as)?);
     }
     Ok(found.0)
 }

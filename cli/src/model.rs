@@ -1,6 +1,5 @@
 //! `aether model list|test`: which models there are, and whether one answers.
 
-use std::collections::BTreeSet;
 
 use aether_core::model::Stop;
 use aether_net::Client;
@@ -88,8 +87,10 @@ fn rows(boot: &Boot) -> Vec<Row> {
     let first = chain::first_model(config);
     let titles: Vec<&str> =
         std::iter::once(first.as_str()).chain(config.list("fallback").iter().map(String::as_str)).collect();
-    let used: BTreeSet<&str> = titles.iter().map(|title| chain::split(title).0).collect();
-    let configured: BTreeSet<&str> = config.names("providers.").collect();
+    let used: Vec<&str> = titles.iter().map(|title| chain::split(title).0).collect();
+    let mut configured: Vec<&str> = config.names("providers.").collect();
+    configured.sort_unstable();
+    configured.dedup();
     let asked = |provider: &str| {
         let title = titles.iter().map(|title| chain::split(title)).find(|(name, _)| *name == provider)?;
         title.1.map(str::to_owned)
@@ -102,10 +103,10 @@ fn rows(boot: &Boot) -> Vec<Row> {
         model: Some("offline".to_owned()),
         key: Key::Unneeded,
         is_configured: true,
-        is_used: used.contains(BUILTIN),
+        is_used: used.contains(&BUILTIN),
     }];
     let known =
-        presets().iter().map(|preset| preset.name).filter(|name| *name != "custom" || configured.contains("custom"));
+        presets().iter().map(|preset| preset.name).filter(|name| *name != "custom" || configured.contains(&"custom"));
     let own = configured.iter().copied().filter(|name| preset(name).is_none());
     for provider in known.chain(own) {
         let known = preset(provider);
@@ -117,8 +118,8 @@ fn rows(boot: &Boot) -> Vec<Row> {
             base_url: setting("base_url").or_else(|| known.and_then(|preset| preset.base_url).map(str::to_owned)),
             model: asked(provider).or_else(|| known.and_then(|preset| preset.model).map(str::to_owned)),
             key: key(boot, provider),
-            is_configured: configured.contains(provider),
-            is_used: used.contains(provider),
+            is_configured: configured.contains(&provider),
+            is_used: used.contains(&provider),
         });
     }
     rows

@@ -65,7 +65,7 @@ pub(crate) fn run(invocation: &Invocation) -> Result<Exit, Trouble> {
     let runtime = runtime()?;
     let secure = setup.house.secure();
     if invocation.has("json") {
-        secure.tap(Arc::new(|wrote| show::tool_output(wrote)));
+        secure.tap(Arc::new(show::tool_output));
     }
     let outcome = runtime.block_on(async {
         secure.start().await?;

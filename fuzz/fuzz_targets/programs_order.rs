@@ -78,10 +78,9 @@ fn once(name: &str, input: &Value, line: &Line) {
             let first = words().next().expect("a command");
             let before = line.args.iter().take_while(|word| *word != first).count();
             assert!(line.args[1..before].chunks(2).all(|pair| pair[0] == "-c"), "P4: {line:?}");
-            let given = words().skip(1).take_while(|word| *word != "--");
-            for option in given.filter_map(|word| word.strip_prefix("--")) {
+            for option in words().skip(1).filter_map(|word| word.strip_prefix("--")) {
                 let option = option.split('=').next().unwrap_or_default();
-                let is_short_for = |whole: &&&str| option.len() > 2 && whole.starts_with(option);
+                let is_short_for = |whole: &&&str| !option.is_empty() && whole.starts_with(option);
                 assert_eq!(EXECUTING.iter().find(is_short_for), None, "P4: {line:?}");
             }
         }

@@ -269,6 +269,7 @@ impl Soak {
             let count = self.left.iter().filter(|(left, _)| *left == name).count();
             found.insert(format!("{name}_left"), json!(count));
         }
+        found.insert("left".into(), json!(self.left.len()));
         Value::Object(found)
     }
 }

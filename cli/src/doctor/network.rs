@@ -1,6 +1,5 @@
 //! Providers: is there a key, is there a way, does the server take the key, and what time does it think it is.
 
-use std::collections::BTreeSet;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -68,14 +67,18 @@ pub(crate) async fn checks(boot: &Boot, wants_search: bool) -> Vec<Check> {
 }
 
 /// Those that the models in use belong to, and those that the configuration speaks of.
-fn providers(boot: &Boot) -> BTreeSet<String> {
+fn providers(boot: &Boot) -> Vec<String> {
     let config = &boot.config;
     let first = chain::first_model(config);
     let titles = std::iter::once(first.as_str()).chain(config.list("fallback").iter().map(String::as_str));
     let used = titles.filter(|title| *title != chain::OFFLINE).map(|title| chain::split(title).0);
     let named = used.chain(config.names("providers."));
     // One without a way to it was reported with the configuration.
-    named.filter(|name| chain::route(config, name, preset(name)).is_ok()).map(str::to_owned).collect()
+    let known = named.filter(|name| chain::route(config, name, preset(name)).is_ok());
+    let mut names: Vec<String> = known.map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn limits(boot: &Boot) -> Limits {

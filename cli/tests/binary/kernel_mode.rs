@@ -108,6 +108,19 @@ fn nothing_outlives_the_kernels_process() {
     }
 }
 
+/// The words by which the program starts itself are no commands: by hand they end at once.
+#[test]
+fn hidden_words_are_no_commands() {
+    let nest = Nest::new();
+    for word in ["--sidecar", "--aether-spawner"] {
+        for input in ["", "hello\n"] {
+            let ended = nest.aether(&[word, "run"]).input(input).run().within(5_000);
+            assert!(ended.stdout.is_empty(), "{word}: {ended:#?}");
+        }
+    }
+    nest.run(&["--sidecar"]).exits(1).says("started by the program itself");
+}
+
 /// What the sidecar is told at its start, in its own words.
 fn settings(nest: &Nest) -> Vec<u8> {
     let workspace = nest.workspace().canonicalize().expect("a workspace");

@@ -138,7 +138,22 @@ fn a_missing_secret_is_named() {
     let path = manifest(&nest, &format!("network = [\"api.example.com:443\"]\n{SMALL}\n{secret}"));
     let words = ["sandbox", "run", "--manifest", &path, "--", "touch", "ran"];
     nest.run(&words).exits(2).says_all(&["secret `token`", "policy", "[secrets]"]);
+    nest.write(".config/aether/policy.toml", "[secrets]\ntoken = \"env:NO_SUCH_TOKEN\"\n", 0o600);
+    nest.run(&["policy", "sign", "--yes"]).exits(0);
+    nest.run(&words).exits(2).says_all(&["`token`", "NO_SUCH_TOKEN is not set"]);
     assert!(nest.names().is_empty());
+    // With it, the program runs, and has it neither in its variables nor in its arguments.
+    let look = [
+        "sandbox",
+        "run",
+        "--manifest",
+        &path,
+        "--",
+        "sh",
+        "-c",
+        "env; cat /proc/*/environ /proc/*/cmdline; echo through",
+    ];
+    nest.aether(&look).env("NO_SUCH_TOKEN", KEY).run().exits(0).answers("through").hides(KEY);
 }
 
 /// What a manifest turns into is told line by line, and nothing runs.

@@ -1,6 +1,5 @@
 //! Edits of a file's text, by splicing: what is not meant stays, byte for byte.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use aether_core::config::{Kind, Value};
@@ -248,17 +247,21 @@ fn splice(text: &str, at: Range<usize>, inserted: &str) -> String {
 /// `edited`, if reading it gives what was meant and nothing else has changed (S2, S3).
 fn verified(before: &str, edited: String, path: &[String], value: Option<Value>) -> Result<String, EditError> {
     let mut wanted = contents(before)?;
-    wanted.remove(path);
+    wanted.retain(|(own, _)| own != path);
     let holds = contents(&edited).is_ok_and(|mut found| {
-        let there = found.remove(path);
+        let at = found.iter().position(|(own, _)| own == path);
+        let there = at.map(|at| found.remove(at).1);
         there == value.map(Content::Value) && found == wanted
     });
     if holds { Ok(edited) } else { Err(EditError::Tangled { name: entry_path(path).into() }) }
 }
 
-/// What a text says: every value, and for those that no key can hold the bytes that say it.
-fn contents(text: &str) -> Result<BTreeMap<Vec<String>, Content>, EditError> {
+/// What a text says, in the order of the paths: every value, and for those that no key can hold the bytes that say it.
+fn contents(text: &str) -> Result<Vec<(Vec<String>, Content)>, EditError> {
     let document = parse("the configuration", text).map_err(EditError::Unreadable)?;
     let filled = |leaf: &Leaf| leaf.content != Content::EmptyTable;
-    Ok(leaves(document.as_table()).into_iter().filter(filled).map(|leaf| (leaf.path, leaf.content)).collect())
+    let mut found: Vec<_> =
+        leaves(document.as_table()).into_iter().filter(filled).map(|leaf| (leaf.path, leaf.content)).collect();
+    found.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
 }

@@ -30,7 +30,7 @@ impl Bundle {
     pub(crate) fn write(own: &str) -> io::Result<Bundle> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("aether-{}-{number}.pem", std::process::id()));
+        let path = std::env::temp_dir().canonicalize()?.join(format!("aether-{}-{number}.pem", std::process::id()));
         // A name that somebody else took is refused, not followed.
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let bundle = Bundle(path);

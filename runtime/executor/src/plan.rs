@@ -44,7 +44,8 @@ pub fn system(options: &Options) -> Vec<Bind> {
     let mut binds = aether_jail::system();
     for folder in options.programs_in.iter().filter(|folder| folder.is_dir()) {
         binds.push(Bind {
-            source: folder.clone(),
+            // The operator may name a link; the jail follows none.
+            source: folder.canonicalize().unwrap_or_else(|_| folder.clone()),
             target: folder.clone(),
             access: Access::Read,
             execute: Execute::Allowed,
@@ -130,20 +131,34 @@ fn binds(options: &Options, capability: &Capability) -> Result<Vec<Bind>, Execut
     Ok(binds)
 }
 
-/// Where a place is on this machine. A place of the workspace that leads out of it through a link is none.
+/// Where a place is on this machine: where it says, and not where a link leads that somebody put there, be it a
+/// repository or a jail that may write beside it. A link of the system's own is what it leads to; no jail makes one.
 fn host_path(options: &Options, place: &Place) -> Result<PathBuf, ExecutorError> {
-    match place.as_str().strip_prefix(WORKSPACE) {
-        Some(rest) => inside(options, Path::new(rest.trim_start_matches('/'))),
-        None if place.as_str().starts_with("$home/") => {
-            let home = options.home.as_ref().ok_or_else(|| ExecutorError::Input("nobody has a home here".into()))?;
-            let path = home.join(&place.as_str()["$home/".len()..]);
-            path.canonicalize().map_err(|error| ExecutorError::Input(format!("`{place}`: {error}")))
-        }
-        None if place.as_str().starts_with('/') => {
-            let path = Path::new(place.as_str());
-            path.canonicalize().map_err(|error| ExecutorError::Input(format!("`{place}`: {error}")))
-        }
-        None => Err(ExecutorError::Input(format!("`{place}` is no place that programs can be given"))),
+    let wrong = |error: std::io::Error| ExecutorError::Input(format!("`{place}`: {error}"));
+    let text = place.as_str();
+    let path = if let Some(rest) = text.strip_prefix(WORKSPACE) {
+        below(&options.workspace, rest)
+    } else if let Some(rest) = text.strip_prefix("$home/") {
+        let home = options.home.as_ref().ok_or_else(|| ExecutorError::Input("nobody has a home here".into()))?;
+        below(&home.canonicalize().map_err(wrong)?, rest)
+    } else if text.starts_with('/') {
+        PathBuf::from(text)
+    } else {
+        return Err(ExecutorError::Input(format!("`{place}` is no place that programs can be given")));
+    };
+    let found = path.canonicalize().map_err(wrong)?;
+    let is_of_system = aether_jail::SYSTEM.iter().any(|own| path.starts_with(own));
+    if found != path && !is_of_system {
+        return Err(ExecutorError::Input(format!("`{place}` leads to {}; name that place instead", found.display())));
+    }
+    Ok(found)
+}
+
+/// A path below a directory; the directory itself for nothing.
+fn below(folder: &Path, rest: &str) -> PathBuf {
+    match rest.trim_start_matches('/') {
+        "" => folder.to_owned(),
+        rest => folder.join(rest),
     }
 }
 

@@ -3,7 +3,9 @@
 use std::cell::OnceCell;
 use std::os::fd::OwnedFd;
 
-use aether_seccomp::{Breach, Instruction, Internet, Namespaces, Policy, Tool, Unix};
+use aether_seccomp::{
+    Action, Arch, Breach, Filter, Instruction, Internet, Namespaces, Policy, Rule, Tool, Unix, syscall_number,
+};
 use rustix::io::Errno;
 
 use crate::error::{JailError, Step};
@@ -19,6 +21,24 @@ pub(crate) struct Filters {
     brokered: OnceCell<Program>,
     first: OnceCell<Program>,
     without_namespaces: OnceCell<Program>,
+    unseen: OnceCell<Program>,
+}
+
+/// What makes memory that is no process's: a watch over processes does not see it. Libraries do without.
+const UNSEEN: &[&str] = &["memfd_create", "shmget"];
+
+/// Takes the calls of [`UNSEEN`] away, and no others.
+fn seen_alone() -> Result<Program, JailError> {
+    let unavailable = |error: String| {
+        crate::identity::unavailable("a filter of system calls", &error, "run on x86_64 or aarch64")
+    };
+    let Some(arch) = Arch::native() else { return Err(unavailable("not for this processor".into())) };
+    let mut filter = Filter::new(arch, Action::Allow);
+    for number in UNSEEN.iter().filter_map(|name| syscall_number(arch, name)) {
+        let absent = Rule::always(Action::Errno(libc::ENOSYS as u16));
+        filter.set(number, absent).map_err(|error| unavailable(error.to_string()))?;
+    }
+    filter.program().map_err(|error| unavailable(error.to_string()))
 }
 
 fn tool(network: &Network, breach: Breach) -> Policy {
@@ -53,6 +73,10 @@ impl Filters {
     /// Makes what a jail with this network needs, so that its processes find it made.
     pub(crate) fn ready(&self, network: &Network) -> Result<(), JailError> {
         self.of_tool(network)?;
+        if self.unseen.get().is_none() {
+            let program = seen_alone()?;
+            self.unseen.get_or_init(|| program);
+        }
         kept(&self.first, &Policy::Init).map(|_| ())
     }
 
@@ -71,6 +95,15 @@ impl Filters {
             }
             installed => installed.map_err(JailError::at(Step::Filter, "")),
         }
+    }
+
+    /// Puts this process, whose memory is watched rather than held, where it cannot have memory that is not seen.
+    pub(crate) fn install_seen_alone(&self) -> Result<(), JailError> {
+        let program = match self.unseen.get() {
+            Some(program) => program,
+            None => &seen_alone()?,
+        };
+        sys::install(program, Listening::No).map(|_| ()).map_err(JailError::at(Step::Filter, "of unseen memory"))
     }
 
     /// As [`Filters::ready`], for a jail without namespaces.

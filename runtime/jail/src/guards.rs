@@ -92,6 +92,8 @@ pub(crate) enum Held {
     Placeholder(Placeholder),
     /// A repository to be tamed, and what was there before.
     Repository(OwnedFd, repository::Known),
+    /// A directory that was none, and is not to be one.
+    Plain(OwnedFd),
 }
 
 /// What is in the place of something guarded.
@@ -195,6 +197,13 @@ fn prepare_one<'a>(
         let (_, known) = repository::believed(gitdir.as_fd()).map_err(JailError::at(Step::Guard, ".git"))?;
         held.push(Held::Repository(gitdir, known));
     }
+    let failed = || JailError::at(Step::Guard, shown);
+    if repository::is_bare(source.as_fd()).map_err(failed())? {
+        let (_, known) = repository::believed(source.as_fd()).map_err(failed())?;
+        held.push(Held::Repository(copy(source, shown)?, known));
+    } else {
+        held.push(Held::Plain(copy(source, shown)?));
+    }
     for guarded in GUARDED.iter().filter(|guarded| is_home || !guarded.at_home) {
         let path = Path::new(guarded.path);
         let (parent, name) = match (path.parent(), path.file_name()) {
@@ -260,6 +269,10 @@ pub(crate) fn clear(held: &mut Vec<Held>) {
             let _tamed = repository::tame(gitdir.as_fd(), known);
             false
         }
+        Held::Plain(folder) => {
+            let _stays = repository::stay_plain(folder.as_fd());
+            false
+        }
     });
     held.truncate(LEFT_OVER_MAX);
 }
@@ -267,17 +280,23 @@ pub(crate) fn clear(held: &mut Vec<Held>) {
 /// Most placeholders that are tried again.
 const LEFT_OVER_MAX: usize = 64;
 
-/// What is believed in the repository of a grant beyond what [`GUARDED`] names, relative to the grant.
+/// What is believed in the repository of a grant, or in the grant where that is one, beyond what [`GUARDED`] names;
+/// relative to the grant.
 pub(crate) fn believed(source: BorrowedFd<'_>, shown: &str) -> Result<Vec<PathBuf>, JailError> {
-    let git = Path::new(".git");
-    match find_guarded(source, git, shown)? {
-        Some((gitdir, true)) if !placeholder::is_placeholder_at(gitdir.as_fd()) => {
-            let (found, _) = repository::believed(gitdir.as_fd()).map_err(JailError::at(Step::Guard, ".git"))?;
-            let is_new = |path: &PathBuf| !GUARDED.iter().any(|guarded| Path::new(guarded.path) == path);
-            Ok(found.into_iter().map(|path| git.join(path)).filter(is_new).collect())
-        }
-        _ => Ok(Vec::new()),
+    let failed = || JailError::at(Step::Guard, shown);
+    let mut all = Vec::new();
+    if repository::is_bare(source).map_err(failed())? {
+        all = repository::believed(source).map_err(failed())?.0;
     }
+    let git = Path::new(".git");
+    if let Some((gitdir, true)) = find_guarded(source, git, shown)?
+        && !placeholder::is_placeholder_at(gitdir.as_fd())
+    {
+        let (found, _) = repository::believed(gitdir.as_fd()).map_err(failed())?;
+        let is_new = |path: &PathBuf| !GUARDED.iter().any(|guarded| Path::new(guarded.path) == path);
+        all.extend(found.into_iter().map(|path| git.join(path)).filter(is_new));
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

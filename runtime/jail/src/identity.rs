@@ -182,14 +182,9 @@ impl Owners {
 
 /// Such a namespace outlives the process that it was made with, through its descriptor.
 fn namespace(uid: u32, gid: u32, id: u32) -> Result<OwnedFd, JailError> {
-    let (child, pidfd) =
-        match sys::clone(libc::CLONE_NEWUSER as u64, None).map_err(JailError::at(Step::Ownership, ""))? {
-            Side::Child => loop {
-                // Interrupted or not, it only has to stay until it is killed.
-                let _slept = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 1, tv_nsec: 0 });
-            },
-            Side::Parent(child, pidfd) => (child, pidfd),
-        };
+    let parent = rustix::process::getpid();
+    let cloned = sys::clone(libc::CLONE_NEWUSER as u64, None).map_err(JailError::at(Step::Ownership, ""))?;
+    let Side::Parent(child, pidfd) = cloned else { stay(parent) };
     let process = format!("/proc/{child}");
     let made = write_maps(&process, &format!("{uid} {id} 1"), &format!("{gid} {id} 1"))
         .and_then(|()| rustix::fs::open(format!("{process}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()));
@@ -203,9 +198,48 @@ fn namespace(uid: u32, gid: u32, id: u32) -> Result<OwnedFd, JailError> {
     made.map_err(JailError::at(Step::Ownership, ""))
 }
 
+/// Stays until it is killed, or until its parent is: it has a copy of everything that the parent had open, and whoever
+/// waits for the end of the parent would wait for this (J3).
+fn stay(parent: Pid) -> ! {
+    // The kernel kills it with its parent. Should it not take the wish, or the parent be gone by now, it looks for itself.
+    let _wished = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    while rustix::process::getppid() == Some(parent) {
+        // Interrupted or not, it only has to stay until it is killed.
+        let _slept = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 1, tv_nsec: 0 });
+    }
+    sys::exit(0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::outside;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::{Pid, outside, stay};
+    use crate::sys::{self, Side, Wait};
+
+    /// The parent is killed before, while and after the child makes its wish.
+    #[test]
+    fn j3_who_stays_ends_with_its_parent() {
+        for pause_us in [0, 20, 100, 400, 2_000, 20_000] {
+            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+            // The C library is not asked for anything in the copies, which have one thread of several.
+            let Side::Parent(parent, _) = sys::clone(0, None).unwrap() else {
+                let own = getpid();
+                match sys::clone(0, None) {
+                    Ok(Side::Child) => stay(own),
+                    _ => loop {
+                        let _slept = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 1, tv_nsec: 0 });
+                    },
+                }
+            };
+            drop(write);
+            std::thread::sleep(std::time::Duration::from_micros(pause_us));
+            kill_process(Pid::from_raw(parent).unwrap(), Signal::KILL).unwrap();
+            sys::reap(parent, Wait::Until).unwrap();
+            // The end of the pipe is that of the last process that could write to it.
+            assert_eq!(rustix::io::read(&read, &mut [0; 1]), Ok(0), "{pause_us} us");
+        }
+    }
 
     #[test]
     fn a_map_says_where_an_id_is_outside() {

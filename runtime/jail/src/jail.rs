@@ -10,7 +10,7 @@ use crate::controls::{Control, is_on};
 use crate::error::{Breach, Ended, Enforcement, JailError, Status, Step, Tier, Usage};
 use crate::group::Group;
 use crate::guards::Held;
-use crate::limits;
+use crate::limits::{self, Look, Temporary};
 use crate::plan::{Limits, Strength};
 use crate::sys::Reaped;
 use crate::tier_b::{self, Scratch};
@@ -19,6 +19,8 @@ use crate::tier_b::{self, Scratch};
 const PREPARE_MS_MAX: u64 = 10_000;
 /// How often memory is looked at where no control group holds it.
 const WATCH: Duration = Duration::from_millis(5);
+/// Every so many looks, one is thorough.
+const LOOKS: u32 = 8;
 
 /// Where a sandbox is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub(crate) struct Clock {
     memory_bytes_seen: u64,
     /// The most processor time that was seen, in milliseconds: of those that are killed, nothing is told at the end.
     cpu_ms_seen: u64,
+    /// How often it was looked.
+    looks: u32,
     /// Whether the program was to run.
     pub(crate) has_begun: bool,
 }
@@ -95,7 +99,7 @@ impl Clock {
     pub(crate) fn new() -> Clock {
         let now = Instant::now();
         let deadline = now + Duration::from_millis(PREPARE_MS_MAX);
-        Clock { started: now, deadline, cpu_ms_before: 0, memory_bytes_seen: 0, cpu_ms_seen: 0, has_begun: false }
+        Clock { started: now, deadline, cpu_ms_before: 0, memory_bytes_seen: 0, cpu_ms_seen: 0, looks: 1, has_begun: false }
     }
 }
 
@@ -164,6 +168,7 @@ impl Jail {
             return self.kill_for(Breach::Runtime { runtime_ms_max: limits.runtime_ms_max });
         }
         let used = self.usage_now();
+        self.clock.looks = self.clock.looks.wrapping_add(1);
         let cpu_ms = used.cpu_ms.saturating_sub(self.clock.cpu_ms_before);
         self.clock.cpu_ms_seen = self.clock.cpu_ms_seen.max(cpu_ms);
         if is_on(Control::LimitsCpu) && cpu_ms >= limits.cpu_ms_max {
@@ -194,7 +199,10 @@ impl Jail {
         match (exact, self.enforcement.memory) {
             (Some(cpu_ms), Strength::Exact) => limits::Use { memory_bytes: 0, cpu_ms },
             (cpu_ms, _) => {
-                let seen = limits::watch(self.pid as u32);
+                let look = if self.clock.looks.is_multiple_of(LOOKS) { Look::Thorough } else { Look::Quick };
+                let is_own = self.enforcement.tier == Tier::A && is_on(Control::Mounts);
+                let temporary = if is_own { Temporary::Own } else { Temporary::Host };
+                let seen = limits::watch(self.pid as u32, look, temporary);
                 limits::Use { cpu_ms: cpu_ms.unwrap_or(seen.cpu_ms), ..seen }
             }
         }

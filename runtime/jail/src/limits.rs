@@ -54,9 +54,20 @@ pub(crate) struct Use {
     pub(crate) cpu_ms: u64,
 }
 
-/// Sums what a jail's first process and all its descendants use.
-pub(crate) fn watch(first: u32) -> Use {
+/// How closely a watch looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// At what processes say of themselves.
+    Quick,
+    /// Also at shared memory that they have asked for, whether it is theirs at the moment or not: what was written to
+    /// it and then let go of still fills memory. Takes longer.
+    Thorough,
+}
+
+/// Sums what a jail's first process and all its descendants use. `temporary` says whether `/tmp` is the jail's own.
+pub(crate) fn watch(first: u32, look: Look, temporary: Temporary) -> Use {
     let mut sum = Use::default();
+    let mut shared = Shared::default();
     let mut left = vec![first];
     let mut seen = 0;
     let ticks = rustix::param::clock_ticks_per_second().max(1);
@@ -64,8 +75,16 @@ pub(crate) fn watch(first: u32) -> Use {
         seen += 1;
         // One that has ended in the meantime uses nothing.
         let text = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        sum.memory_bytes += resident_bytes(&text("status"));
+        let status = text("status");
+        sum.memory_bytes += resident_bytes(&status, &["RssAnon", "VmSwap"]);
+        shared.resident += resident_bytes(&status, &["RssShmem"]);
+        if look == Look::Thorough {
+            shared.note_asked_for(&text("maps"));
+        }
         sum.cpu_ms += cpu_ticks(&text("stat")) * 1000 / ticks;
+        if temporary == Temporary::Own && shared.scratch.is_none() && pid != first {
+            shared.scratch = scratch_bytes(pid);
+        }
         let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
         for thread in threads.flatten().take(WATCHED_MAX) {
             let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -75,13 +94,59 @@ pub(crate) fn watch(first: u32) -> Use {
             break;
         }
     }
+    sum.memory_bytes += shared.bytes();
     sum
 }
 
-/// `RssAnon` and `RssShmem` of `/proc/PID/status`, in bytes (`proc_pid_status(5)`).
-fn resident_bytes(status: &str) -> u64 {
+/// Whose `/tmp` a jail has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Temporary {
+    /// Its own, in memory.
+    Own,
+    /// A directory of the host.
+    Host,
+}
+
+/// Memory that is shared, by how it can be seen. The three overlap, so that the largest counts.
+#[derive(Default)]
+struct Shared {
+    resident: u64,
+    scratch: Option<u64>,
+    asked_for: Vec<(u64, u64)>,
+}
+
+impl Shared {
+    /// Notes the shared memory without a name in `/proc/PID/maps` (`proc_pid_maps(5)`), each piece once.
+    fn note_asked_for(&mut self, maps: &str) {
+        for line in maps.lines().filter(|line| line.ends_with("/dev/zero (deleted)")) {
+            let mut fields = line.split(' ');
+            let Some((from, to)) = fields.next().and_then(|range| range.split_once('-')) else { continue };
+            let (Ok(from), Ok(to)) = (u64::from_str_radix(from, 16), u64::from_str_radix(to, 16)) else { continue };
+            let (bytes, inode) = (to.saturating_sub(from), fields.nth(3).and_then(|text| text.parse().ok()));
+            let Some(inode) = inode else { continue };
+            match self.asked_for.iter_mut().find(|(known, _)| *known == inode) {
+                Some((_, known)) => *known = bytes.max(*known),
+                None => self.asked_for.push((inode, bytes)),
+            }
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        let asked_for = self.asked_for.iter().map(|(_, bytes)| bytes).sum();
+        self.resident.max(self.scratch.unwrap_or(0)).max(asked_for)
+    }
+}
+
+/// What is in the `/tmp` of a process, in bytes, if that can be told.
+fn scratch_bytes(pid: u32) -> Option<u64> {
+    let found = rustix::fs::statvfs(format!("/proc/{pid}/root/tmp")).ok()?;
+    Some(found.f_blocks.saturating_sub(found.f_bfree) * found.f_frsize)
+}
+
+/// Fields of `/proc/PID/status`, in bytes (`proc_pid_status(5)`).
+fn resident_bytes(status: &str, wanted: &[&str]) -> u64 {
     let fields = status.lines().filter_map(|line| line.split_once(':'));
-    let own = fields.filter(|(name, _)| matches!(*name, "RssAnon" | "RssShmem"));
+    let own = fields.filter(|(name, _)| wanted.contains(name));
     own.filter_map(|(_, value)| value.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map(|kib| kib * 1024).sum()
 }
 
@@ -93,15 +158,28 @@ fn cpu_ticks(stat: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{cpu_ticks, resident_bytes, watch};
+    use super::{Look, Temporary, Shared, cpu_ticks, resident_bytes, watch};
 
     #[test]
     fn what_a_process_uses_is_read() {
         let status = "Name:\tx\nVmRSS:\t  900 kB\nRssAnon:\t     100 kB\nRssFile:\t 700 kB\nRssShmem:\t     20 kB\n";
-        assert_eq!(resident_bytes(status), 120 * 1024);
+        assert_eq!(resident_bytes(status, &["RssAnon", "RssShmem"]), 120 * 1024);
         assert_eq!(cpu_ticks("7 (a) b) R 1 1 1 0 -1 0 1 2 3 4 10 20 30 40 20 0"), 100);
-        assert_eq!((resident_bytes(""), cpu_ticks("")), (0, 0));
-        assert!(watch(std::process::id()).memory_bytes > 4096);
-        assert_eq!(watch(u32::MAX).memory_bytes, 0);
+        assert_eq!((resident_bytes("", &["RssAnon"]), cpu_ticks("")), (0, 0));
+        assert!(watch(std::process::id(), Look::Quick, Temporary::Host).memory_bytes > 4096);
+        assert_eq!(watch(u32::MAX, Look::Thorough, Temporary::Own).memory_bytes, 0);
+    }
+
+    #[test]
+    fn shared_memory_counts_once_and_whether_it_is_held_or_not() {
+        let maps = "7f00000000-7f00010000 rw-s 00000000 00:01 77    /dev/zero (deleted)\n\
+                    7f10000000-7f10001000 r--p 00000000 fe:00 12    /usr/lib/x\n\
+                    7f20000000-7f20020000 rw-s 00000000 00:01 78    /dev/zero (deleted)\nodd\n";
+        let mut shared = Shared { resident: 4096, ..Shared::default() };
+        shared.note_asked_for(maps);
+        shared.note_asked_for(maps);
+        assert_eq!(shared.bytes(), 0x30000);
+        shared.scratch = Some(1 << 20);
+        assert_eq!(shared.bytes(), 1 << 20);
     }
 }

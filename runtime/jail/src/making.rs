@@ -303,18 +303,26 @@ pub(crate) fn no_namespaces(errno: Errno) -> JailError {
             "the limit of namespaces is reached or 0",
             "raise sysctl user.max_user_namespaces and its like for pid, mnt, net, ipc, uts and cgroup",
         ),
+        Errno::PERM | Errno::ACCESS | Errno::NOSYS if is_filtered() => (
+            "a filter of system calls around this process refuses them, as container engines install one",
+            "start the container with a seccomp profile that allows clone3, unshare and mount (`--security-opt seccomp=FILE`)",
+        ),
         Errno::PERM | Errno::ACCESS => (
-            "the kernel forbids them",
-            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or start the container with a seccomp profile that allows clone, unshare and mount",
+            "the kernel forbids them to this user",
+            "allow unprivileged user namespaces: sysctl kernel.unprivileged_userns_clone=1",
         ),
-        Errno::NOSYS => (
-            "the kernel has no clone3, or a filter hides it",
-            "use Linux 5.14 or newer, or a container profile that allows clone3",
-        ),
+        Errno::NOSYS => ("the kernel has no clone3", "use Linux 5.14 or newer"),
         Errno::INVAL => ("the kernel was built without some of them", "use a kernel with all namespaces"),
         other => return JailError::at(Step::Clone, "")(other),
     };
     unavailable("namespaces", found, remedy)
+}
+
+/// Whether this process is under a filter of system calls that somebody else installed (`proc_pid_status(5)`): the
+/// spawner has none of its own.
+fn is_filtered() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
 }
 
 /// Its kind, how many, of what, and what is protected.

@@ -58,6 +58,36 @@ fn open_folder(at: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(at, name, flags, Mode::empty())
 }
 
+/// Whether git would take a directory that is somebody's work for one of its own.
+pub(crate) fn is_bare(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let is_there = |name: &str| look(folder, name.as_ref()).map(|found| found.is_some());
+    match is_there("HEAD") {
+        Ok(true) => Ok(is_there("objects")? && is_there("refs")? || is_there("commondir")?),
+        // What cannot be searched is searched by nobody.
+        Ok(false) | Err(Errno::ACCESS) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Has git not take a directory for one of its own.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn stay_plain(folder: BorrowedFd<'_>) -> Result<(), Errno> {
+    let head = OsStr::new("HEAD");
+    if is_bare(folder)? { put_aside(folder, head, head) } else { Ok(()) }
+}
+
+/// Whether a directory is one of git's own, or somebody is about to make it one.
+fn is_gitdir(folder: BorrowedFd<'_>) -> Result<bool, Errno> {
+    for name in BELIEVED.iter().chain(&["HEAD"]) {
+        if look(folder, name.as_ref())?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The names in a directory.
 fn names(folder: BorrowedFd<'_>, left: &mut usize) -> Result<Vec<OsString>, Errno> {
     let folder = open_folder(folder, ".".as_ref())?;
@@ -139,7 +169,7 @@ impl Search {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => return Ok(()),
             opened => opened?,
         };
-        if depth > 1 && look(folder.as_fd(), "HEAD".as_ref())?.is_some() {
+        if depth > 1 && is_gitdir(folder.as_fd())? {
             return self.folder(folder.as_fd(), below, depth);
         }
         for name in names(folder.as_fd(), &mut self.left)? {
@@ -202,7 +232,7 @@ fn tame_nest(
         _ => return Ok(()),
     }
     let folder = open_folder(at, name)?;
-    if depth > 1 && look(folder.as_fd(), "HEAD".as_ref())?.is_some() {
+    if depth > 1 && is_gitdir(folder.as_fd())? {
         return tame_one(folder.as_fd(), known, left, depth);
     }
     for name in names(folder.as_fd(), left)? {

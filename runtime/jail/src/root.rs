@@ -20,7 +20,7 @@ pub(crate) const NAME: &str = "aether";
 /// Most files in `/tmp` and `/dev/shm` together.
 const SCRATCH_FILES_MAX: u64 = 262_144;
 /// Where the new root is put together: whichever is there is hidden by it until the old root is gone.
-const BASES: &[&str] = &["/usr", "/tmp", "/etc", "/dev"];
+pub(crate) const BASES: &[&str] = &["/usr", "/tmp", "/etc", "/dev"];
 /// Top directories that distributions made links into `/usr`.
 const MERGED: &[&str] = &["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 /// Devices that say nothing about the machine and change nothing.

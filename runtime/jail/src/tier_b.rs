@@ -100,8 +100,11 @@ fn try_mount(identity: Identity) -> i32 {
     }
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    let mounted = rustix::mount::mount_change("/", private)
-        .and_then(|()| rustix::mount::mount("tmpfs", "/tmp", "tmpfs", flags, c"size=4k,nr_inodes=2"));
+    // A machine may have no `/tmp`; the trial is made where a jail's root would be.
+    let base = crate::root::BASES.iter().find(|base| std::path::Path::new(base).is_dir());
+    let mounted = rustix::mount::mount_change("/", private).and_then(|()| {
+        rustix::mount::mount("tmpfs", *base.unwrap_or(&"/"), "tmpfs", flags, c"size=4k,nr_inodes=2")
+    });
     if mounted.is_ok() { 0 } else { NO_MOUNT }
 }
 

@@ -46,9 +46,11 @@ const SETTINGS: &[&str] = &[
 const SHOWING: &[&str] = &["diff", "log", "show", "whatchanged"];
 /// Options that keep them from it.
 const PLAINLY: &[&str] = &["--no-ext-diff", "--no-textconv"];
-/// Options of its commands that name a program to execute.
-const EXECUTING: &[&str] =
-    &["--upload-pack", "--receive-pack", "--exec", "-u", "--extcmd", "--open-files-in-pager", "-O"];
+/// Options of its commands that name a program to execute, without their `--`. Git takes them shortened, too.
+const EXECUTING: &[&str] = &["upload-pack", "receive-pack", "exec", "extcmd", "open-files-in-pager"];
+/// The same of one letter, and the commands for which they do. The letter can stand behind others, and before its value.
+const EXECUTING_LETTERS: &[(char, &[&str])] =
+    &[('u', &["clone", "fetch-pack", "ls-remote", "fetch", "pull"]), ('x', &["difftool", "rebase"]), ('O', &["grep"])];
 
 /// The tool.
 pub(crate) struct Git {
@@ -108,25 +110,24 @@ fn check(words: &[String]) -> Result<(), String> {
     if command.starts_with('-') && command != "--version" {
         return Err(format!("`{command}` is not taken before a command; use `folder` to choose a directory"));
     }
-    let names = |word: &String, option: &&str| word == option || word.starts_with(&format!("{option}="));
-    // `-u` executes something for these commands alone; elsewhere it means `--set-upstream` or `--update`.
-    let is_transfer = matches!(command.as_str(), "clone" | "fetch-pack" | "ls-remote" | "fetch" | "pull");
-    let is_grep = command == "grep";
-    let harmless = |option: &&&str| match **option {
-        "-u" => !is_transfer,
-        "-O" => !is_grep,
-        _ => false,
-    };
-    let executing = EXECUTING.iter().filter(|option| !harmless(option));
-    for option in executing {
-        if let Some(word) = words.iter().find(|word| names(word, option)) {
-            return Err(format!("`{word}` would execute a program; it is not taken"));
-        }
+    if let Some(word) = words.iter().find(|word| executes(command, word)) {
+        return Err(format!("`{word}` would execute a program, or be taken as if; write values as words of their own"));
     }
     match words.iter().find(|word| word.starts_with("ext::") || word.starts_with("ssh://") || is_scp(word)) {
         Some(word) => Err(format!("`{word}`: only https:// remotes are reached")),
         None => Ok(()),
     }
+}
+
+/// Whether a word can be an option that names a program to execute. What comes behind `--` is looked at like the rest:
+/// `--` itself may be the value of an option.
+fn executes(command: &str, word: &str) -> bool {
+    if let Some(option) = word.strip_prefix("--") {
+        let name = option.split('=').next().unwrap_or_default();
+        return !name.is_empty() && EXECUTING.iter().any(|whole| whole.starts_with(name));
+    }
+    let Some(letters) = word.strip_prefix('-') else { return false };
+    EXECUTING_LETTERS.iter().any(|(letter, commands)| commands.contains(&command) && letters.contains(*letter))
 }
 
 /// `git@host:path`, as `scp` writes it.

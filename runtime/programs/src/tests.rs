@@ -114,7 +114,15 @@ fn p4_git_takes_no_settings_and_no_programs_from_a_call() {
         r#"["clone","ssh://example.com/x.git"]"#,
         r#"["clone","-u","sh","https://example.com/x"]"#,
         r#"["fetch","--upload-pack=sh"]"#,
+        r#"["fetch","--upl=sh"]"#,
+        r#"["clone","-ush","https://example.com/x"]"#,
+        r#"["clone","-qush","https://example.com/x"]"#,
+        r#"["clone","-o","--","--upload-pa=sh","https://example.com/x"]"#,
+        r#"["push","--rec=sh","https://example.com/x"]"#,
         r#"["grep","-O=sh","x"]"#,
+        r#"["grep","-nOsh","x"]"#,
+        r#"["grep","--open=sh","x"]"#,
+        r#"["rebase","-xsh","HEAD~1"]"#,
         r#"["rebase","--exec","sh","HEAD~1"]"#,
         r#"["clone","https://user:word@example.com/x"]"#,
     ] {
@@ -124,6 +132,11 @@ fn p4_git_takes_no_settings_and_no_programs_from_a_call() {
     let at = |word: &str| line.args.iter().position(|arg| arg == word).unwrap();
     assert!(at("core.hooksPath=/dev/null") < at("push") && at("protocol.allow=never") < at("push"));
     assert!(line.env.contains(&("GIT_CONFIG_GLOBAL", "/dev/null".into())));
+    for words in
+        [r#"["commit","-m","--","-u"]"#, r#"["add","-u"]"#, r#"["cherry-pick","-x","HEAD"]"#, r#"["log","-L","1,2:x"]"#]
+    {
+        once("git", &format!(r#"{{"args":{words}}}"#));
+    }
     for (words, command, place) in [
         (r#"["diff","--stat"]"#, "diff", 1),
         (r#"["show","HEAD"]"#, "show", 1),

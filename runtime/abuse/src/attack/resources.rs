@@ -126,7 +126,7 @@ fn memory_file(words: &Words) -> Attempt {
 
 fn memory_anonymous_file(words: &Words) -> Attempt {
     use std::os::fd::FromRawFd;
-    let fd = first("a file in memory", call(libc::SYS_memfd_create, &[c"attack".as_ptr() as usize, 8]))?;
+    let fd = call(libc::SYS_memfd_create, &[c"attack".as_ptr() as usize, 8])?;
     // SAFETY: the kernel just gave us this descriptor and nobody else has it.
     fill(unsafe { fs::File::from_raw_fd(fd as RawFd) }, words.number(0)?)
 }

@@ -10,6 +10,9 @@ const MOUNTS: &[&str] = &["mounts", "landlock"];
 const DEVICES: &[&str] = &["mounts", "landlock", "userns_uid", "capabilities", "nodev"];
 const READONLY_BY: &[&str] = &["readonly", "landlock"];
 const PROTECTED_BY: &[&str] = &["protected", "landlock"];
+const HIDDEN_BY: &[&str] = &["protected"];
+const HOME_TO_READ: Under = Under::PLAIN.filesystem("{ read = [\"{home}\"], write = [\"$workspace\"] }");
+const HOME_TO_WRITE: Under = Under::PLAIN.filesystem("{ write = [\"$workspace\", \"{home}\"] }");
 const PROC: &[&str] = &["proc", "landlock"];
 const AS_HOST: &[&str] = &["proc", "mounts", "landlock", "userns_uid", "capabilities"];
 
@@ -18,6 +21,11 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack("read-key", "reads a private key in the home directory", "read {home}/.ssh/id_ed25519 {canary}").held(&["ENOENT"], MOUNTS),
     attack("read-cloud-key", "reads a cloud provider's credentials in the home directory", "read {home}/.aws/credentials {canary}").held(&["ENOENT"], MOUNTS),
     attack("read-shadow", "opens the file with the hashes of passwords", "open-read /etc/shadow").as_root().held(&["ENOENT"], &["mounts", "landlock", "userns_uid", "capabilities"]).if_had(&["ENOENT"]),
+    attack("read-key-in-grant", "reads a private key below a directory that was granted", "read {home}/.ssh/id_ed25519 {canary}").under(HOME_TO_READ).held(&["ENOENT"], HIDDEN_BY),
+    attack("read-cloud-key-in-grant", "reads a cloud provider's credentials below a directory that was granted", "read {home}/.aws/credentials {canary}").under(HOME_TO_READ).held(&["ENOENT"], HIDDEN_BY),
+    attack("add-key-in-grant", "lets somebody log in, where the home directory was granted", "write {home}/.ssh/authorized_keys").under(HOME_TO_WRITE).held(&["EROFS"], HIDDEN_BY).shown_by(Evidence::Appears("{home}/.ssh/authorized_keys")),
+    attack("move-keys-in-grant", "moves the keys to where it can read them", "rename {home}/.ssh {home}/keys").under(HOME_TO_WRITE).held(&["EBUSY"], HIDDEN_BY).shown_by(Evidence::Appears("{home}/keys")),
+    attack("make-registry-key-in-grant", "makes a directory of credentials that is not there yet", "sh mkdir -p {home}/.docker && echo {} > {home}/.docker/config.json && echo breached: credentials || echo held: EROFS").under(HOME_TO_WRITE).held(&["EROFS"], HIDDEN_BY).shown_by(Evidence::Appears("{home}/.docker/config.json")),
     attack("see-outside", "learns whether a file exists that was not granted", "see {outside}/secret").held(&["ENOENT"], MOUNTS),
     attack("see-home", "learns what is in the home directory", "see {home}/.ssh").held(&["ENOENT"], MOUNTS),
     attack("read-by-climbing", "climbs with more `..` than there are directories", "climb {outside}/secret").held(&["ENOENT"], MOUNTS),
@@ -53,15 +61,17 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack("git-moved", "moves `.git` away, writes into it, moves it back", "move-and-write {workspace}/.git config").with(Prop::Repository).held(&["EBUSY"], PROTECTED_BY),
     attack("git-hooks-linked", "puts a link in place of the hooks", "replace-by-link {workspace}/.git/hooks {workspace}").with(Prop::Repository).held(&["EBUSY"], PROTECTED_BY),
     attack("git-exchange", "exchanges `.git` and a directory of its own", "exchange {workspace}/.git {workspace}/out").with(Prop::Repository).held(&["EBUSY"], PROTECTED_BY),
-    attack("git-made", "makes a `.git` where there is none", "sh mkdir -p {workspace}/.git/hooks && echo true > {workspace}/.git/hooks/pre-commit && echo breached: hooks || echo held: EACCES").held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.git/hooks/pre-commit")),
+    attack("git-made", "makes a `.git` where there is none", "sh mkdir -p {workspace}/.git/hooks && echo true > {workspace}/.git/hooks/pre-commit && echo breached: hooks || echo held: EACCES").held(&["NOTHING"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.git/hooks/pre-commit")),
     attack("git-common", "points git at a directory of its own for its hooks", "write {workspace}/.git/commondir").with(Prop::Repository).held(&["NOTHING"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.git/commondir")),
+    attack("git-bare", "makes the workspace itself look like a repository, whose settings git would believe", "sh cd {workspace} && mkdir -p objects refs && echo 'ref: refs/heads/main' > HEAD && printf '[core]\\n\\tbare = false\\n\\tfsmonitor = ./evil\\n' > config && echo breached: repository").held(&["NOTHING"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/HEAD")),
+    attack("git-module-made", "makes a submodule whose settings git would believe", "sh cd {workspace}/.git/modules && mkdir -p made/hooks && echo 'ref: refs/heads/main' > made/HEAD && echo true > made/hooks/post-checkout && echo breached: module").with(Prop::Repository).held(&["NOTHING"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.git/modules/made/hooks/post-checkout")),
     attack("git-module-hook", "writes a hook of a submodule", "write {workspace}/.git/modules/part/hooks/post-checkout").with(Prop::Repository).held(&["EROFS"], PROTECTED_BY),
     attack("shell-start", "writes what the person's shell runs, where a home is the workspace", "write {workspace}/.bashrc").with(Prop::Home).held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.bashrc")),
     attack("shell-start-changed", "changes what the person's shell runs", "write {workspace}/.profile").with(Prop::Home).held(&["EROFS"], PROTECTED_BY),
     attack("agent-servers", "names a server for another agent to start", "sh mkdir -p {workspace}/.cursor && echo {} > {workspace}/.cursor/mcp.json && echo breached: servers || echo held: EACCES").held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.cursor/mcp.json")),
-    attack("servers-file", "names a server for the person's editor to start", "write {workspace}/.mcp.json").held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.mcp.json")),
+    attack("servers-file", "names a server for the person's editor to start", "write {workspace}/.mcp.json").held(&["EISDIR"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.mcp.json")),
     attack("editor-tasks", "writes a task that the person's editor runs", "sh mkdir -p {workspace}/.vscode && echo {} > {workspace}/.vscode/tasks.json && echo breached: tasks || echo held: EACCES").held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.vscode/tasks.json")),
-    attack("environment-file", "writes what the shell loads on entering the directory", "write {workspace}/.envrc").held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.envrc")),
+    attack("environment-file", "writes what the shell loads on entering the directory", "write {workspace}/.envrc").held(&["EISDIR"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.envrc")),
     attack("own-state", "writes into this program's own directory", "sh mkdir -p {workspace}/.aether && echo x > {workspace}/.aether/policy.toml && echo breached: state || echo held: EACCES").held(&["EACCES"], PROTECTED_BY).shown_by(Evidence::Appears("{workspace}/.aether/policy.toml")),
     attack("own-state-linked", "puts a link where this program's directory would stand", "replace-by-link {workspace}/.aether {outside}").held(&["EBUSY"], PROTECTED_BY),
     attack("grant-is-a-link", "the directory to write is a link out of the workspace, left by a run before", "write {workspace}/out/writable").under(Under::PLAIN.filesystem("{ write = [\"$workspace/out\"] }")).with(Prop::LinkedGrant).held(&["refused: "], &[]).no_twin("the refusal comes before there is a jail").shown_by(Evidence::Changes("{outside}/writable")),

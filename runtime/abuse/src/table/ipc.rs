@@ -11,7 +11,7 @@ const QUEUE: &[&str] = &["ipcns", "landlock"];
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack("shared-memory", "attaches a segment of the host's shared memory", "shared-memory {key}")
-        .held(&["ENOENT"], SPACE),
+        .held(&["ENOENT", "ENOSYS"], &["ipcns", "limits_memory"]),
     attack("semaphores", "finds the host's semaphores", "semaphores {key}").held(&["ENOENT"], SPACE),
     attack("messages", "finds the host's queue of messages", "messages {key}").held(&["ENOENT"], SPACE),
     attack("message-queue", "opens a named queue of the host", "message-queue {house}").held(&["ENOENT"], QUEUE),

@@ -172,7 +172,7 @@ fn e2_a_link_out_of_the_workspace_is_no_place() {
     let place = Place::parse("$workspace/out").unwrap();
     let capability = shell("ls").capability.with_read(vec![place.clone()]).with_write(vec![place]);
     let error = stage.try_run(&Call { capability, ..shell("ls") }).unwrap_err();
-    assert!(error.to_string().contains("leads out of the workspace"), "{error}");
+    assert!(error.to_string().contains("leads to /etc"), "{error}");
 }
 
 fn e3_a_flood_is_cut_off() {

@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("j7_guarded_places_that_exist_stay_as_they_are", existing),
     ("j7_git_works_on_a_repository_that_is_there", commits),
     ("j7_a_repository_can_be_made_and_is_tame_afterwards", init),
+    ("j7_the_directory_itself_becomes_no_repository", bare),
     ("j7_submodules_are_guarded_and_new_ones_tamed", submodules),
     ("j7_what_a_killed_spawner_left_is_no_repository", killed),
     ("j7_fifty_at_once_in_one_directory", fifty),
@@ -182,6 +183,27 @@ fn killed() {
     assert_eq!(says(&spawner, &on(folder.path(), "ls -d .git/HEAD")), ".git/HEAD", "it goes on");
     assert!(folder.path().join(".git/HEAD").exists());
     assert!(!folder.path().join(".git/hooks/pre-commit").exists());
+}
+
+fn bare() {
+    let spawner = spawner();
+    let folder = folder();
+    give_away(folder.path());
+    let script = "mkdir objects refs; echo 'ref: refs/heads/main' > HEAD; \
+                  printf '[core]\\n\\tbare = false\\n\\tworktree = .\\n\\tfsmonitor = touch evil; false\\n' > config; \
+                  git init -q sub && echo fine > sub/HEAD";
+    let (ended, seen) = run(&spawner, &on(folder.path(), script));
+    assert_eq!(ended.status, Status::Exited(0), "{seen}");
+    assert!(git(folder.path(), &["status"]).contains("not a git repository"));
+    assert!(!folder.path().join("evil").exists() && folder.path().join("HEAD.untrusted").exists());
+    // One that was there stays, and what git believes of it is held.
+    fs::rename(folder.path().join("HEAD.untrusted"), folder.path().join("HEAD")).unwrap();
+    fs::write(folder.path().join("config"), "[core]\n\tbare = true\n").unwrap();
+    give_away(folder.path());
+    run(&spawner, &on(folder.path(), "echo evil > config; mkdir hooks; echo evil > hooks/x; echo fine > description"));
+    assert_eq!(read(folder.path().join("config")), "[core]\n\tbare = true\n");
+    assert!(folder.path().join("HEAD").exists() && !folder.path().join("hooks").exists());
+    assert_eq!(read(folder.path().join("description")), "fine\n");
 }
 
 fn kill_own_spawner() {

@@ -14,7 +14,7 @@ use aether_jail::{
 pub(crate) type Test = (&'static str, fn());
 
 pub(crate) fn run_all(filter: Option<&str>) {
-    let all = [crate::seen::TESTS, crate::guarded::TESTS, crate::held::TESTS, crate::limits::TESTS, crate::ends::TESTS, crate::refused::TESTS];
+    let all = [crate::seen::TESTS, crate::guarded::TESTS, crate::confined::TESTS, crate::held::TESTS, crate::limits::TESTS, crate::ends::TESTS, crate::refused::TESTS];
     let mut failed = Vec::new();
     let mut count = 0;
     for (name, test) in all.iter().flat_map(|tests| tests.iter()) {

@@ -13,6 +13,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("j4_the_environment_is_the_plans", environment),
     ("j4_there_is_no_right_left", rights),
     ("j4_forbidden_calls_end_everything_with_their_name", forbidden),
+    ("j4_after_a_forbidden_call_nothing_runs_on", at_once),
     ("j4_no_socket_leads_out", sockets),
     ("j4_descriptors_are_those_that_were_given", descriptors),
     ("a_brokered_jail_reaches_its_gateway_and_nothing_else", gateway),
@@ -64,6 +65,18 @@ fn forbidden() {
         let is_it = matches!(&ended.breach, Some(Breach::Syscall { name: found })
             if found == name || ["fsopen", "open_tree", "mount_setattr"].contains(&found.as_str()));
         assert!(is_it && !seen.contains("survived"), "{script}: {ended:?} {seen}");
+    }
+}
+
+/// From the moment of a forbidden call nothing goes on, whichever thread it is in.
+fn at_once() {
+    let spawner = spawner();
+    let script = "import ctypes, threading\nlibc = ctypes.CDLL(None)\ndef act():\n  libc.unshare(0x10000000)\n  \
+                  print('ran on', flush=True)\nall = [threading.Thread(target=act) for _ in range(8)]\n\
+                  for one in all: one.start()\nfor one in all: one.join()\nprint('ran on')";
+    for _ in 0..15 {
+        let (ended, seen) = run(&spawner, &command(&["/usr/bin/python3", "-c", script]));
+        assert_eq!((ended.breach, seen.as_str()), (Some(Breach::Syscall { name: "unshare".into() }), ""));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::harness::{Test, marker, own, processes, run, shell, soon, spawner, st
 pub(crate) const TESTS: &[Test] = &[
     ("j6_memory_of_one", memory),
     ("j6_memory_of_many_together", memory_together),
+    ("j6_memory_that_is_no_process_of_its_own", memory_unseen),
     ("j6_processor_time_of_one", cpu),
     ("j6_processor_time_of_many_together", cpu_together),
     ("j6_runtime", runtime),
@@ -38,6 +39,29 @@ fn memory_together() {
     plan.command = shell("for i in 1 2 3 4; do /own/own inside eat 30000000 & done; wait").command;
     let (ended, seen) = run(&spawner, &plan);
     assert_eq!(ended.breach, Some(Breach::Memory { bytes_max: 64_000_000 }), "{seen}");
+}
+
+fn memory_unseen() {
+    let spawner = spawner();
+    let python = |script: &str| {
+        let mut plan = crate::harness::command(&["/usr/bin/python3", "-c", script]);
+        plan.limits.memory_bytes_max = 64_000_000;
+        plan.limits.scratch_bytes_max = 256 << 20;
+        let (ended, seen) = run(&spawner, &plan);
+        (ended.breach.map(|breach| breach.to_string()).unwrap_or_default(), seen)
+    };
+    let fill = "for i in range(0, 160, 4): f.write(b'x' * (4 << 20)); f.flush(); time.sleep(0.002)\ntime.sleep(1); print('held')";
+    for open in ["open('/tmp/x', 'wb')", "open('/dev/shm/x', 'wb')", "os.fdopen(os.memfd_create('x', 8), 'wb')"] {
+        let (breach, seen) = python(&format!("import os, time\nf = {open}\n{fill}"));
+        let is_absent = open.contains("memfd") && seen.contains("Function not implemented");
+        assert!(breach == "memory limit 64 MB exceeded" || is_absent, "{open}: {breach} {seen}");
+    }
+    // What was written to shared memory and let go of is still there.
+    let (breach, seen) = python(
+        "import mmap, time\nm = mmap.mmap(-1, 160 << 20)\nfor i in range(0, 160 << 20, 4 << 20):\n  \
+         m[i:i + (4 << 20)] = b'x' * (4 << 20); m.madvise(mmap.MADV_DONTNEED, i, 4 << 20); time.sleep(0.005)\nprint('held')",
+    );
+    assert!(breach == "memory limit 64 MB exceeded" && !seen.contains("held"), "{breach} {seen}");
 }
 
 fn cpu() {

@@ -5,6 +5,8 @@
 fn main() {}
 
 #[cfg(target_os = "linux")]
+mod confined;
+#[cfg(target_os = "linux")]
 mod ends;
 #[cfg(target_os = "linux")]
 mod guarded;
@@ -28,6 +30,7 @@ fn main() {
         Some(aether_jail::SPAWNER_WORD) => aether_jail::serve(),
         Some("inside") => inside::act(&args[2..]),
         Some("parent") => ends::be_a_parent(&args[2]),
+        Some("confined") => confined::be_confined(&args[2], args[3].as_ref()),
         Some("starved") => refused::be_starved(),
         filter => harness::run_all(filter.filter(|text| !text.starts_with('-'))),
     }

@@ -1,6 +1,5 @@
 //! `aether model list|test`: which models there are, and whether one answers.
 
-
 use aether_core::model::Stop;
 use aether_net::Client;
 use aether_provider::{preset, presets};

@@ -120,7 +120,8 @@ const REST: &str = "
 # denied = [\"shell\"]
 
 # [sandbox]
-# approximate = [\"memory\"]                # memory, cpu, processes: where this machine cannot hold a limit exactly
+# approximate = [\"memory\"]                # memory, cpu, processes: where this machine cannot hold a limit exactly;
+#                                           # names, execution, scratch, signals: where it gives no namespaces
 
 # [secrets]
 # github_token = \"env:GITHUB_TOKEN\"       # or file:/PATH; never the secret itself

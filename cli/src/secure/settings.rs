@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aether_core::capability::{Host, Malformed};
 use aether_egress::{Bounds, DeniedHost, Range};
 use aether_executor::Options;
-use aether_jail::{Guarantees, Spawner, Strength, protected_in};
+use aether_jail::{Guarantees, Looseness, Spawner, Strength, protected_in};
 use aether_manifest::{Guarantee, PolicyFile};
 use aether_programs::{Available, Programs};
 use aether_tools::Scope;
@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     home: Option<PathBuf>,
     programs_in: Vec<PathBuf>,
     environment: Vec<(String, String)>,
-    memory: Strength,
+    guarantees: Guarantees,
     protected: Vec<PathBuf>,
     exceptions: Vec<String>,
     hosts_allowed: Option<Vec<String>>,
@@ -41,7 +41,6 @@ impl Settings {
         let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
         let mut protected: Vec<PathBuf> = home.iter().flat_map(|home| protected_in(home)).collect();
         protected.extend([boot.directories.config.clone(), boot.directories.data.clone()]);
-        let is_loose = policy.approximate().contains(&Guarantee::Memory);
         Settings {
             workspace: workspace.to_owned(),
             home,
@@ -51,7 +50,7 @@ impl Settings {
                 .iter()
                 .map(|(name, value)| (name.to_string(), value.to_string()))
                 .collect(),
-            memory: if is_loose { Strength::Approximate } else { Guarantees::default().memory },
+            guarantees: guarantees(|guarantee| policy.approximate().contains(&guarantee)),
             protected,
             exceptions: policy.private_exceptions().iter().map(ToString::to_string).collect(),
             hosts_allowed: policy.hosts_allowed().map(|hosts| hosts.iter().map(ToString::to_string).collect()),
@@ -88,7 +87,7 @@ impl Settings {
             programs: self.programs(),
             programs_in: self.programs_in.clone(),
             environment: self.environment.clone(),
-            guarantees: Guarantees { memory: self.memory, ..Guarantees::default() },
+            guarantees: self.guarantees,
             network,
             exceptions: exceptions.map_err(|why| Trouble::usage(format!("policy: {why}")))?,
             bounds: self.bounds().map_err(|why| Trouble::usage(format!("policy: {why}")))?,
@@ -120,7 +119,7 @@ impl Settings {
             "home": self.home.as_ref().map(|path| path.to_string_lossy()),
             "programs_in": paths(&self.programs_in),
             "environment": self.environment,
-            "memory_is_approximate": self.memory == Strength::Approximate,
+            "approximate": names(&self.guarantees),
             "protected": paths(&self.protected),
             "exceptions": self.exceptions,
             "hosts_allowed": self.hosts_allowed,
@@ -151,10 +150,9 @@ impl Settings {
             home: value["home"].as_str().map(PathBuf::from),
             programs_in: paths("programs_in")?,
             environment: environment.iter().map(pair).collect::<Option<_>>().ok_or_else(|| wrong("environment"))?,
-            memory: match value["memory_is_approximate"].as_bool() {
-                Some(true) => Strength::Approximate,
-                Some(false) => Strength::Exact,
-                None => return Err(wrong("memory_is_approximate")),
+            guarantees: {
+                let names = list("approximate")?;
+                guarantees(|guarantee| names.iter().any(|name| name == guarantee.name()))
             },
             protected: paths("protected")?,
             exceptions: list("exceptions")?,
@@ -170,6 +168,38 @@ impl Settings {
     }
 }
 
+/// What a jail may give approximately, by what the operator allowed.
+fn guarantees(is_allowed: impl Fn(Guarantee) -> bool) -> Guarantees {
+    let default = Guarantees::default();
+    let unless = |guarantee, default| if is_allowed(guarantee) { Strength::Approximate } else { default };
+    let exact = Strength::Exact;
+    Guarantees {
+        memory: unless(Guarantee::Memory, default.memory),
+        without_namespaces: Looseness {
+            processes: unless(Guarantee::Processes, exact),
+            names: unless(Guarantee::Names, exact),
+            execution: unless(Guarantee::Execution, exact),
+            scratch: unless(Guarantee::Scratch, exact),
+            signals: unless(Guarantee::Signals, exact),
+        },
+        ..default
+    }
+}
+
+/// The names in policy of what may be approximate.
+fn names(guarantees: &Guarantees) -> Vec<&'static str> {
+    let loose = guarantees.without_namespaces;
+    let all = [
+        (Guarantee::Memory, guarantees.memory),
+        (Guarantee::Processes, loose.processes),
+        (Guarantee::Names, loose.names),
+        (Guarantee::Execution, loose.execution),
+        (Guarantee::Scratch, loose.scratch),
+        (Guarantee::Signals, loose.signals),
+    ];
+    all.iter().filter(|(_, strength)| *strength == Strength::Approximate).map(|(one, _)| one.name()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +211,7 @@ mod tests {
             home: Some("/home/me".into()),
             programs_in: vec!["/opt/x".into()],
             environment: vec![("A".into(), "b=c".into())],
-            memory: Strength::Approximate,
+            guarantees: guarantees(|guarantee| matches!(guarantee, Guarantee::Memory | Guarantee::Names)),
             protected: vec!["/home/me/.ssh".into()],
             exceptions: vec!["10.0.0.0/8".into()],
             hosts_allowed: Some(vec!["*.example.com:443".into()]),

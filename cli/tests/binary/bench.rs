@@ -5,11 +5,12 @@ use serde_json::Value;
 use crate::ground::Nest;
 
 /// Every number that `aether bench sandbox` has to come to, wherever it runs.
-const NUMBERS: [&str; 16] = [
+const NUMBERS: [&str; 17] = [
     "runs",
     "spawn_us",
     "jail_cold_us",
     "jail_cold_to_spawn_ratio",
+    "jail_workspace_us",
     "jail_parked_us",
     "jail_parked_to_spawn_ratio",
     "jail_parked_pss_kb",

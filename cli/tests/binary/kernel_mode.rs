@@ -126,7 +126,7 @@ fn settings(nest: &Nest) -> Vec<u8> {
     let workspace = nest.workspace().canonicalize().expect("a workspace");
     let text = json!({
         "workspace": workspace, "home": nest.home(), "programs_in": [], "environment": [],
-        "memory_is_approximate": true, "protected": [], "exceptions": [], "hosts_allowed": null, "hosts_denied": [], "ca_file": null,
+        "approximate": ["memory"], "protected": [], "exceptions": [], "hosts_allowed": null, "hosts_denied": [], "ca_file": null,
         "tools_denied": ["node"],
     });
     text.to_string().into_bytes()

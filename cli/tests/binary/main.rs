@@ -14,11 +14,15 @@ mod completions;
 mod config;
 mod conversations;
 mod doctor;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod far;
 mod ground;
 #[cfg(all(feature = "sandbox", target_os = "linux"))]
 mod kernel_mode;
 mod manifest;
 mod model;
+#[cfg(all(feature = "sandbox", target_os = "linux"))]
+mod network;
 mod onboard;
 mod person;
 mod policy;

@@ -138,6 +138,18 @@ impl Broker {
         Ok(Some(self.shared.authority()?.pem().to_owned()))
     }
 
+    /// Whether a jail with these rules can be served, so that nothing is started for rules that cannot be kept.
+    ///
+    /// # Errors
+    /// An [`EgressError`]: a rule that cannot be kept, or certificates that cannot be read.
+    pub fn check(&self, rules: &Rules) -> Result<(), EgressError> {
+        if !rules.secrets.is_empty() {
+            self.shared.trust()?;
+            self.shared.authority()?;
+        }
+        Grant::new(rules.clone()).map(drop)
+    }
+
     /// Serves a jail until what this returns is dropped. `sink` is told of every decision.
     ///
     /// # Errors
@@ -145,10 +157,7 @@ impl Broker {
     pub fn serve(&self, gateway: Gateway, rules: Rules, sink: Sink) -> Result<Serving, EgressError> {
         let runtime = Handle::try_current().map_err(|_| EgressError::NoRuntime)?;
         let _inside = runtime.enter();
-        if !rules.secrets.is_empty() {
-            self.shared.trust()?;
-            self.shared.authority()?;
-        }
+        self.check(&rules)?;
         let meter = Arc::new(Meter::new(rules.quotas));
         let grant = Grant::new(rules)?;
         let jail = Jail { shared: Arc::clone(&self.shared), grant, leases: Mutex::default(), meter, sink };

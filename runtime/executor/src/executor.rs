@@ -267,6 +267,10 @@ impl Executor {
         streams: Streams,
     ) -> Result<Running, ExecutorError> {
         let program = plan.command.program.display().to_string();
+        if plan.network != aether_jail::Network::None {
+            // Before there is a program: one that runs cannot be taken back.
+            self.broker()?.check(&self.rules(reach))?;
+        }
         let (mut sandbox, spawner) = self.spawn(plan, streams).await?;
         let serving = match sandbox.take_gateway() {
             Some(gateway) => Some(self.serve(tool, gateway, reach)?),
@@ -407,6 +411,11 @@ fn approximate(enforcement: &Enforcement) -> String {
         ("memory", enforcement.memory),
         ("processor time", enforcement.cpu),
         ("the view of processes", enforcement.process_view),
+        ("the number of processes", enforcement.without_namespaces.processes),
+        ("names of files and processes", enforcement.without_namespaces.names),
+        ("what may be executed", enforcement.without_namespaces.execution),
+        ("temporary files", enforcement.without_namespaces.scratch),
+        ("signals", enforcement.without_namespaces.signals),
     ];
     let loose: Vec<&str> =
         limits.iter().filter(|(_, strength)| *strength == Strength::Approximate).map(|(name, _)| *name).collect();

@@ -1,4 +1,5 @@
 //! From random manifests to plans: no bind, port, limit or variable of a jail is more than the manifest says (E2).
+#![cfg(test)]
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;

@@ -33,6 +33,11 @@ mod linux {
         println!("posix_spawn      {}", measure(runs, || plain(Command::new("/bin/true"))));
         println!("bubblewrap       {}", measure(runs, || plain(bubblewrap())));
         println!("jail, cold       {}", measure(runs, || jailed(&spawner, &plan())));
+        let folder =
+            std::env::temp_dir().canonicalize().expect("a place").join(format!("truth-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a workspace");
+        println!("jail, workspace  {}", measure(runs, || jailed(&spawner, &with_workspace(&folder))));
+        std::fs::remove_dir(&folder).expect("a workspace that is empty again");
         spawner.park(&plan(), 4).expect("parked jails");
         println!("jail, parked     {}", measure_slowly(runs, || jailed(&spawner, &plan())));
         println!("posix_spawn slow {}", measure_slowly(runs, || plain(Command::new("/bin/true"))));
@@ -63,6 +68,17 @@ mod linux {
             },
             guarantees: Guarantees::default(),
         }
+    }
+
+    fn with_workspace(folder: &std::path::Path) -> Plan {
+        let mut plan = plan();
+        plan.binds.push(aether_jail::Bind {
+            source: folder.into(),
+            target: folder.into(),
+            access: aether_jail::Access::Write,
+            execute: aether_jail::Execute::Denied,
+        });
+        plan
     }
 
     fn streams() -> Streams {

@@ -19,8 +19,8 @@ use crate::plan::{Command, Network, Plan, Strength};
 use crate::report::write_error;
 use crate::root::{self, NAME};
 use crate::sys::{self, Wait};
-use crate::wire::{Reader, Writer, read_command};
 use crate::tier_b::{self, Scratch};
+use crate::wire::{Reader, Writer, read_command};
 use crate::{landlock, limits, network, socket};
 
 /// Spawner to jail: the maps are written, the control group holds.

@@ -29,9 +29,8 @@ const UNSEEN: &[&str] = &["memfd_create", "shmget"];
 
 /// Takes the calls of [`UNSEEN`] away, and no others.
 fn seen_alone() -> Result<Program, JailError> {
-    let unavailable = |error: String| {
-        crate::identity::unavailable("a filter of system calls", &error, "run on x86_64 or aarch64")
-    };
+    let unavailable =
+        |error: String| crate::identity::unavailable("a filter of system calls", &error, "run on x86_64 or aarch64");
     let Some(arch) = Arch::native() else { return Err(unavailable("not for this processor".into())) };
     let mut filter = Filter::new(arch, Action::Allow);
     for number in UNSEEN.iter().filter_map(|name| syscall_number(arch, name)) {

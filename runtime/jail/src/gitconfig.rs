@@ -171,7 +171,8 @@ fn is_address(value: &str) -> bool {
 mod tests {
     use super::tame;
 
-    const MADE: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n";
+    const MADE: &str =
+        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n";
 
     #[test]
     fn j7_what_git_init_and_git_clone_write_is_kept_whole() {

@@ -112,7 +112,11 @@ impl Group {
 
     /// How the limit of processes is held.
     pub(crate) fn holds_processes(group: Option<&Group>) -> Strength {
-        if group.is_some_and(|group| group.group.enforced().processes) { Strength::Exact } else { Strength::Approximate }
+        if group.is_some_and(|group| group.group.enforced().processes) {
+            Strength::Exact
+        } else {
+            Strength::Approximate
+        }
     }
 
     /// How the limit of processor time is held.

@@ -207,7 +207,9 @@ fn prepare_one<'a>(
     for guarded in GUARDED.iter().filter(|guarded| is_home || !guarded.at_home) {
         let path = Path::new(guarded.path);
         let (parent, name) = match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) if parent != Path::new("") => (find_guarded(source.as_fd(), parent, shown)?, name),
+            (Some(parent), Some(name)) if parent != Path::new("") => {
+                (find_guarded(source.as_fd(), parent, shown)?, name)
+            }
             (_, name) => (Some((copy(source, shown)?, true)), name.unwrap_or_default()),
         };
         let Some((parent, true)) = parent else { continue };
@@ -238,7 +240,9 @@ fn hold_hidden(source: &OwnedFd, path: &Path, shown: &str, held: &mut Vec<Held>)
     let mut parts = path.iter().peekable();
     while let Some(part) = parts.next() {
         match find(parent.as_fd(), part.as_ref())? {
-            Found::There(found, FileType::Directory) if !placeholder::is_placeholder_at(found.as_fd()) => parent = found,
+            Found::There(found, FileType::Directory) if !placeholder::is_placeholder_at(found.as_fd()) => {
+                parent = found
+            }
             Found::Absent => {
                 let is_file = parts.peek().is_none() && FILES.iter().any(|name| part == *name);
                 return hold(parent, part, if is_file { Absent::File } else { Absent::Folder }, held);
@@ -383,5 +387,27 @@ mod tests {
         assert_eq!(fs::read_to_string(git.join("config")).unwrap(), "[core]\n\tbare = false\n");
         assert!(!git.join("hooks").exists() && git.join("hooks.untrusted/pre-commit").exists());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn j7_a_repository_that_somebody_makes_on_the_host_meanwhile_is_theirs() {
+        for made in [false, true] {
+            let (folder, fd) = folder();
+            let git = folder.path().join(".git");
+            let mut one = prepared(&fd);
+            if made {
+                fs::write(git.join("new/HEAD"), "inside").unwrap();
+            }
+            fs::write(git.join("HEAD"), "outside").unwrap();
+            fs::write(git.join("config"), "[core]\n\tpager = theirs\n").unwrap();
+            clear(&mut one);
+            assert_eq!(fs::read_to_string(git.join("HEAD")).unwrap(), "outside");
+            let aside = folder.path().join(".git.untrusted/HEAD");
+            assert_eq!((git.join("new").exists(), aside.exists()), (false, made));
+            let mut next = prepared(&fd);
+            clear(&mut next);
+            assert_eq!(fs::read_to_string(git.join("config")).unwrap(), "[core]\n\tpager = theirs\n");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), if made { 2 } else { 1 });
+        }
     }
 }

@@ -99,7 +99,15 @@ impl Clock {
     pub(crate) fn new() -> Clock {
         let now = Instant::now();
         let deadline = now + Duration::from_millis(PREPARE_MS_MAX);
-        Clock { started: now, deadline, cpu_ms_before: 0, memory_bytes_seen: 0, cpu_ms_seen: 0, looks: 1, has_begun: false }
+        Clock {
+            started: now,
+            deadline,
+            cpu_ms_before: 0,
+            memory_bytes_seen: 0,
+            cpu_ms_seen: 0,
+            looks: 1,
+            has_begun: false,
+        }
     }
 }
 

@@ -89,9 +89,9 @@ pub use elsewhere::{EXTRA_MAX, Gateway, SANDBOXES_MAX, SPAWNER_WORD, Sandbox, Sp
 pub use error::{Breach, Ended, Enforcement, JailError, Missing, Status, Step, Tier, Usage};
 pub use mechanism::{Mechanism, State, Survey};
 pub use plan::{
-    Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Looseness, MEMORY_BYTES_MIN, Network, OPEN_FILES_MIN,
-    PORTS_MAX, PROCESSES_MAX, PROTECTED, PROTECTED_IN_HOME, Plan, RESOLVER_PORT, SYSTEM, Strength, TIME_MS_MAX,
-    WORD_BYTES_MAX, WORDS_MAX, libraries, protected_in, system,
+    Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Looseness, MEMORY_BYTES_MIN, Network,
+    OPEN_FILES_MIN, PORTS_MAX, PROCESSES_MAX, PROTECTED, PROTECTED_IN_HOME, Plan, RESOLVER_PORT, SYSTEM, Strength,
+    TIME_MS_MAX, WORD_BYTES_MAX, WORDS_MAX, libraries, protected_in, system,
 };
 #[cfg(target_os = "linux")]
 pub use server::SANDBOXES_MAX;

@@ -158,7 +158,7 @@ fn cpu_ticks(stat: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Look, Temporary, Shared, cpu_ticks, resident_bytes, watch};
+    use super::{Look, Shared, Temporary, cpu_ticks, resident_bytes, watch};
 
     #[test]
     fn what_a_process_uses_is_read() {

@@ -88,6 +88,9 @@ pub(crate) fn hold(folder: OwnedFd, name: &OsStr, absent: Absent) -> Result<Opti
         if !matches!(is_same(folder.as_fd(), name, lock.as_fd()), Ok(true)) {
             continue;
         }
+        if !is_placeholder_at(lock.as_fd()) {
+            return Ok(None);
+        }
         if absent == Absent::Nursery && is_nursery(&rustix::fs::fstat(&lock)?) {
             // One that a killed spawner left may be half taken away.
             furnish(lock.as_fd(), folder.as_fd())?;
@@ -175,12 +178,17 @@ fn is_placeholder(stat: &Stat) -> bool {
 
 /// Whether an open place is a placeholder.
 pub(crate) fn is_placeholder_at(at: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstat(at).is_ok_and(|stat| is_placeholder(&stat))
+    rustix::fs::fstat(at).is_ok_and(|stat| is_placeholder(&stat) && !(is_nursery(&stat) && is_taken(at)))
+}
+
+/// Whether somebody on the host made a repository of a nursery.
+fn is_taken(nursery: BorrowedFd<'_>) -> bool {
+    rustix::fs::statat(nursery, "HEAD", AtFlags::SYMLINK_NOFOLLOW).is_ok()
 }
 
 /// The directory that jails see of a nursery, if this is one.
 pub(crate) fn young(at: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
-    if !is_nursery(&rustix::fs::fstat(at)?) {
+    if !is_nursery(&rustix::fs::fstat(at)?) || is_taken(at) {
         return Ok(None);
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -214,7 +222,11 @@ impl Placeholder {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {}
             // Empty, or half taken away by one that was killed.
             Ok(()) | Err(Errno::NOENT) => {
-                return rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR);
+                return match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR) {
+                    // Somebody on the host made a repository in the meantime; it is a directory like others.
+                    Err(Errno::NOTEMPTY | Errno::EXIST) => rustix::fs::fchmod(&self.lock, Mode::from_raw_mode(0o755)),
+                    removed => removed,
+                };
             }
             Err(errno) => return Err(errno),
         }
@@ -222,10 +234,14 @@ impl Placeholder {
             .and_then(|young| repository::tame(young.as_fd(), &repository::Known::default()));
         let own = unique();
         rustix::fs::renameat(&self.lock, YOUNG, &self.folder, &own)?;
-        if let Err(errno) = tamed {
-            rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR)?;
+        if tamed.is_err() || is_taken(self.lock.as_fd()) {
+            match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::REMOVEDIR) {
+                // Somebody on the host made a repository in the meantime.
+                Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
+            }
             repository::put_aside(self.folder.as_fd(), own.as_ref(), &self.name)?;
-            return Err(errno);
+            return tamed;
         }
         match rustix::fs::renameat_with(&self.folder, &own, &self.folder, &self.name, RenameFlags::EXCHANGE) {
             Ok(()) => rustix::fs::unlinkat(&self.folder, &own, AtFlags::REMOVEDIR),

@@ -215,12 +215,7 @@ fn tame_one(gitdir: BorrowedFd<'_>, known: &Known, left: &mut usize, depth: usiz
     Ok(())
 }
 
-fn tame_nest(
-    at: BorrowedFd<'_>,
-    name: &OsStr,
-    known: &Known,
-    (left, depth): (&mut usize, usize),
-) -> Result<(), Errno> {
+fn tame_nest(at: BorrowedFd<'_>, name: &OsStr, known: &Known, (left, depth): (&mut usize, usize)) -> Result<(), Errno> {
     let Some(stat) = look(at, name)? else { return Ok(()) };
     if known.0.contains(&id(&stat)) {
         return Ok(());

@@ -172,7 +172,7 @@ impl Server {
         };
         match kind {
             1 => self.heard(slot),
-            2 => self.recorded(slot),
+            2 => self.ended(slot),
             3 => self.held(slot),
             4 => self.asked(slot),
             5 => self.bury(slot),
@@ -299,6 +299,20 @@ impl Server {
         }
     }
 
+    /// A program has ended, and nothing of it is left but the mounts.
+    fn ended(&mut self, slot: usize) {
+        let Some(jail) = self.jails[slot].as_mut() else { return };
+        match &jail.lines.status {
+            // To take away a placeholder that something is mounted over takes the kernel much longer than to end all
+            // mounts at once, which happens with the first process.
+            Some(status) if !jail.placeholders.is_empty() => {
+                jail.stage = Stage::Ending;
+                let _watched = epoll::delete(&self.epoll, status);
+            }
+            _ => self.recorded(slot),
+        }
+    }
+
     /// Reads how a program ended.
     fn recorded(&mut self, slot: usize) {
         // What was said before comes first.
@@ -381,7 +395,8 @@ impl Server {
         if self.remains.groups.len() > GROUPS_LEFT_MAX {
             self.remains.groups.clear();
         }
-        let Lines { pidfd, setup, status, listener, client, .. } = jail.lines;
+        let Lines { pidfd, setup, status, listener, client, scratch, .. } = jail.lines;
+        drop(scratch);
         for fd in [Some(pidfd), setup, status, listener, client] {
             self.forget(fd);
         }

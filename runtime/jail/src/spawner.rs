@@ -86,8 +86,8 @@ impl Spawner {
         }
     }
 
-    /// The same, that refuses every plan with a bind that is, contains or lies in one of these places of the host:
-    /// where keys and the program's own state are.
+    /// The same, that refuses every plan with a bind that is or lies in one of these places of the host, where keys and
+    /// the program's own state are. Below a bind that contains one, it is hidden.
     #[must_use]
     pub fn protecting(mut self, places: Vec<PathBuf>) -> Spawner {
         self.protected = places;

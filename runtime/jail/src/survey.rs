@@ -8,7 +8,7 @@ use crate::group::Groups;
 use crate::identity::{Identity, unavailable};
 use crate::making::no_namespaces;
 use crate::mechanism::{Mechanism, State, Survey};
-use crate::plan::{Access, Bind, Command, Execute, Guarantees, Limits, Network, Plan, Strength};
+use crate::plan::{Access, Bind, Command, Execute, Guarantees, Limits, Looseness, Network, Plan, Strength};
 use crate::spawner::Spawner;
 use crate::sys::{self, Side, Wait};
 use crate::wire::{Reader, WireError, Writer};
@@ -32,6 +32,7 @@ const NAMESPACES: &[(&str, i32)] = &[
 pub fn survey() -> Survey {
     let mut mechanisms = Vec::new();
     let mut tier = Tier::A;
+    let mut is_bare = false;
     match Spawner::exec() {
         Err(error) => {
             mechanisms.push(missing("spawner", &error));
@@ -50,6 +51,7 @@ pub fn survey() -> Survey {
                 match spawner.park(&plan, 1).and_then(|()| spawner.park(&plan, 0)) {
                     Ok(()) => mechanisms.push(present(name, "made, and ended again".into())),
                     Err(error) => {
+                        is_bare |= is_for_want_of_namespaces(&error);
                         mechanisms.push(missing(name, &error));
                         tier = Tier::None;
                     }
@@ -58,6 +60,9 @@ pub fn survey() -> Survey {
         }
     }
     mechanisms.extend(others());
+    if is_bare && without_namespaces(&mut mechanisms) {
+        tier = Tier::B;
+    }
     if tier == Tier::None
         && mechanisms
             .iter()
@@ -66,6 +71,31 @@ pub fn survey() -> Survey {
         tier = Tier::W;
     }
     Survey { tier, mechanisms }
+}
+
+/// Whether a jail would be made without namespaces, if only what that takes were allowed.
+fn is_for_want_of_namespaces(error: &JailError) -> bool {
+    matches!(error, JailError::Unavailable { missing } if missing.iter().any(|one| one.mechanism == "names"))
+}
+
+/// Whether a jail can be made without namespaces, where none can be made with.
+fn without_namespaces(mechanisms: &mut Vec<Mechanism>) -> bool {
+    let name = "jail without namespaces";
+    let mut plan = trial(Network::None, None);
+    plan.guarantees =
+        Guarantees { process_view: Strength::Approximate, without_namespaces: Looseness::ALL, ..Guarantees::default() };
+    match Spawner::exec().and_then(|spawner| spawner.park(&plan, 1)) {
+        Ok(()) => {
+            let what = "made, and ended again; without network, and with approximate names, execution and scratch";
+            let remedy = "nothing runs so before policy allows it: `approximate = [\"names\", \"execution\", \"scratch\", \"processes\"]` below [sandbox]";
+            mechanisms.push(Mechanism { name, state: State::Present(what.into()), remedy: Some(remedy.into()) });
+            true
+        }
+        Err(error) => {
+            mechanisms.push(missing(name, &error));
+            false
+        }
+    }
 }
 
 /// What needs no process of its own to be found out.

@@ -102,9 +102,8 @@ fn try_mount(identity: Identity) -> i32 {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     // A machine may have no `/tmp`; the trial is made where a jail's root would be.
     let base = crate::root::BASES.iter().find(|base| std::path::Path::new(base).is_dir());
-    let mounted = rustix::mount::mount_change("/", private).and_then(|()| {
-        rustix::mount::mount("tmpfs", *base.unwrap_or(&"/"), "tmpfs", flags, c"size=4k,nr_inodes=2")
-    });
+    let mounted = rustix::mount::mount_change("/", private)
+        .and_then(|()| rustix::mount::mount("tmpfs", *base.unwrap_or(&"/"), "tmpfs", flags, c"size=4k,nr_inodes=2"));
     if mounted.is_ok() { 0 } else { NO_MOUNT }
 }
 
@@ -137,7 +136,11 @@ fn accept(plan: &Plan, landlock_abi: u32, group: Option<&Group>) -> Result<Enfor
         );
     }
     if !sweep::can_see_children() {
-        lack("/proc", "it does not say which processes a process has", "mount /proc, of a kernel with CONFIG_PROC_CHILDREN");
+        lack(
+            "/proc",
+            "it does not say which processes a process has",
+            "mount /proc, of a kernel with CONFIG_PROC_CHILDREN",
+        );
     }
     let given = given(plan, landlock_abi, group);
     for (name, given, wanted, found) in allowances(plan, &given) {

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::plan::{Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Looseness, Network, PORTS_MAX, Plan, Strength};
+use crate::plan::{
+    Access, BINDS_MAX, Bind, Command, Execute, Guarantees, Limits, Looseness, Network, PORTS_MAX, Plan, Strength,
+};
 use crate::plan::{WORD_BYTES_MAX, WORDS_MAX};
 
 /// Largest plan, in bytes.

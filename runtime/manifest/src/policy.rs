@@ -64,6 +64,14 @@ pub enum Guarantee {
     Cpu,
     /// The limit on processes, per user instead of per sandbox.
     Processes,
+    /// Names, sizes and dates of files that are not granted, and numbers of processes: they can be told, not read.
+    Names,
+    /// What may not be executed can still be mapped as code by a loader.
+    Execution,
+    /// The limit of temporary files, per file instead of in total.
+    Scratch,
+    /// Signals to processes outside, where the kernel cannot keep them in.
+    Signals,
 }
 
 /// Where a secret's value is found. The value itself is never in the file.
@@ -77,7 +85,15 @@ pub enum SecretReference {
 
 impl Guarantee {
     /// All of them.
-    pub const ALL: &'static [Guarantee] = &[Guarantee::Memory, Guarantee::Cpu, Guarantee::Processes];
+    pub const ALL: &'static [Guarantee] = &[
+        Guarantee::Memory,
+        Guarantee::Cpu,
+        Guarantee::Processes,
+        Guarantee::Names,
+        Guarantee::Execution,
+        Guarantee::Scratch,
+        Guarantee::Signals,
+    ];
 
     /// The name in the file.
     #[must_use]
@@ -86,6 +102,10 @@ impl Guarantee {
             Guarantee::Memory => "memory",
             Guarantee::Cpu => "cpu",
             Guarantee::Processes => "processes",
+            Guarantee::Names => "names",
+            Guarantee::Execution => "execution",
+            Guarantee::Scratch => "scratch",
+            Guarantee::Signals => "signals",
         }
     }
 }
@@ -316,7 +336,8 @@ fn sandbox(node: &Node, policy: &mut PolicyFile, report: &mut Report<'_>) {
     if let Some(node) = fields.find("approximate") {
         policy.approximate = list(node, "sandbox.approximate", report, |name| {
             let found = Guarantee::ALL.iter().copied().find(|one| one.name() == name);
-            found.ok_or_else(|| "cannot be approximate: wanted `memory`, `cpu` or `processes`".to_owned())
+            found.ok_or_else(|| "cannot be approximate: wanted `memory`, `cpu`, `processes`, `names`, `execution`, `scratch` or `signals`"
+                .to_owned())
         });
     }
     if let Some(node) = fields.find("programs_in") {

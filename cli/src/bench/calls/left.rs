@@ -30,6 +30,8 @@ pub(super) struct Process {
     is_dead: bool,
     /// It has a number in a process namespace of its own: it is, or was, in a jail.
     is_jailed: bool,
+    /// It leads a session: of what a spawner consists of, the spawner alone does.
+    is_leader: bool,
 }
 
 /// What kind of process.
@@ -56,7 +58,7 @@ impl Process {
     pub(super) fn kind(&self, sidecars: &BTreeSet<u32>) -> Kind {
         match () {
             () if sidecars.contains(&self.id) => Kind::Sidecar,
-            () if !self.is_jailed && self.name == SPAWNER => Kind::Spawner,
+            () if !self.is_jailed && self.is_leader && self.name == SPAWNER => Kind::Spawner,
             () => Kind::Program,
         }
     }
@@ -85,18 +87,19 @@ pub(super) fn family_of() -> Result<Vec<Process>, Trouble> {
 
 /// One that has ended meanwhile is none.
 fn process(id: u32) -> Option<Process> {
-    // The name may hold brackets and blanks; state and parent follow it (proc_pid_stat(5)).
+    // The name may hold brackets and blanks; state, parent, group and session follow it (proc_pid_stat(5)).
     let stat = fs::read(format!("/proc/{id}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     let (front, back) = stat.rsplit_once(')')?;
     let mut fields = back.split_whitespace();
     let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
+    let is_leader = fields.nth(1)?.parse() == Ok(id);
     let name = front.split_once('(')?.1.to_owned();
     let status = fs::read(format!("/proc/{id}/status")).unwrap_or_default();
     let status = String::from_utf8_lossy(&status);
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
     let is_jailed = numbers.is_some_and(|numbers| numbers.split_whitespace().count() > 1);
-    Some(Process { id, parent, name, is_dead: state == "Z" || state == "X", is_jailed })
+    Some(Process { id, parent, name, is_dead: state == "Z" || state == "X", is_jailed, is_leader })
 }
 
 /// Kills a process; false if it has ended, or another has its number by now.
@@ -107,13 +110,13 @@ pub(super) fn kill(process: &Process) -> bool {
     is_same && pidfd_send_signal(&handle, Signal::KILL).is_ok()
 }
 
-/// Buries what lost its parent and ended, as the machine's first process would: what was in a jail, and the spawner of a
-/// sidecar that was killed. What this process started itself has to be buried by whoever started it.
+/// Buries what lost its parent and ended, as the machine's first process would: what was in a jail or made one, and the
+/// spawner of a sidecar that was killed. A spawner and a sidecar have to be buried by whoever started them.
 pub(super) fn bury(sidecars: &BTreeSet<u32>) -> Result<(), Trouble> {
     let own = std::process::id();
     for dead in family_of()?.iter().filter(|process| process.parent == own && process.is_dead) {
         let is_orphan = match dead.kind(sidecars) {
-            Kind::Program => dead.is_jailed || dead.name != SPAWNER,
+            Kind::Program => true,
             Kind::Spawner => !sidecars.is_empty(),
             Kind::Sidecar => false,
         };

@@ -35,11 +35,12 @@ pub(super) fn measure(options: &Options, runs: u64, found: &mut Found) -> Result
     let rig = Rig::new(options)?;
     let bubblewrap = bubblewrap();
     let medians = (0..ROUNDS).map(|_| rig.round(runs.div_ceil(ROUNDS), bubblewrap.as_deref()));
-    let [cold, plain, parked, peer] = quietest(medians.collect::<Result<Vec<_>, _>>()?);
+    let [cold, plain, parked, workspace, peer] = quietest(medians.collect::<Result<Vec<_>, _>>()?);
     let mut add = |name: &str, number: f64| found.insert(name.into(), rounded(number));
     add("spawn_us", plain);
     add("jail_cold_us", cold);
     add("jail_cold_to_spawn_ratio", cold / plain);
+    add("jail_workspace_us", workspace);
     add("jail_parked_us", parked);
     add("jail_parked_to_spawn_ratio", parked / plain);
     add("jail_parked_pss_kb", rig.parked_pss_kb);
@@ -48,15 +49,17 @@ pub(super) fn measure(options: &Options, runs: u64, found: &mut Found) -> Result
         add("jail_cold_to_bubblewrap_ratio", cold / peer);
         add("jail_parked_to_bubblewrap_ratio", parked / peer);
     }
-    let late = (0..ROUNDS).map(|_| Ok([rig.killed_late_us(runs.div_ceil(ROUNDS * KILLED_ONE_IN))?]));
-    let [late] = quietest(late.collect::<Result<Vec<_>, Trouble>>()?);
+    let late = rig.killed_late_us((runs / KILLED_ONE_IN).max(1))?;
     add("kill_late_us", late);
     Ok(())
 }
 
-/// A plan as the tool `shell` gets it, and two spawners: one makes every jail when it is asked, one keeps some ahead.
+/// Two plans, and two spawners: one makes every jail when it is asked, one keeps some ahead of the first plan.
 struct Rig {
+    /// The machine's programs and nothing else, which is also what bubblewrap is asked for.
     plan: Plan,
+    /// With a workspace that can be written, and what has to be guarded in it: as the tool `shell` gets it.
+    workspace: Plan,
     cold: Spawner,
     parked: Spawner,
     parked_pss_kb: f64,
@@ -65,10 +68,8 @@ struct Rig {
 impl Rig {
     fn new(options: &Options) -> Result<Rig, Trouble> {
         let places = |name: &str| Place::parse(name).map(|place| vec![place]).map_err(Trouble::failed);
-        let capability = Capability::default()
-            .with_read(places(WORKSPACE)?)
-            .with_write(places(WORKSPACE)?)
-            .with_programs(places(SYSTEM)?);
+        let bare = Capability::default().with_programs(places(SYSTEM)?);
+        let whole = bare.clone().with_read(places(WORKSPACE)?).with_write(places(WORKSPACE)?);
         let line = Line {
             program: PROGRAM.into(),
             args: Vec::new(),
@@ -77,7 +78,9 @@ impl Rig {
             input: String::new(),
             seconds_max: u64::MAX / 1000,
         };
-        let plan = aether_executor::plan(options, &capability, LIMITS, &line).map_err(Trouble::failed)?;
+        let workspace = aether_executor::plan(options, &whole, LIMITS, &line).map_err(Trouble::failed)?;
+        let mut plan = aether_executor::plan(options, &bare, LIMITS, &line).map_err(Trouble::failed)?;
+        plan.command.cwd = "/".into();
         let cold = (options.spawner)().map_err(Trouble::failed)?;
         let parked = (options.spawner)().map_err(Trouble::failed)?;
         // One jail first, so that the spawner has what it has once.
@@ -86,25 +89,27 @@ impl Rig {
         let (before, before_kb) = memory(&[])?;
         parked.park(&plan, AHEAD).map_err(Trouble::failed)?;
         let (_, after_kb) = memory(&before)?;
-        Ok(Rig { plan, cold, parked, parked_pss_kb: (after_kb as f64 - before_kb as f64) / f64::from(AHEAD) })
+        Ok(Rig { plan, workspace, cold, parked, parked_pss_kb: (after_kb as f64 - before_kb as f64) / f64::from(AHEAD) })
     }
 
     /// One program, from the call to its end.
-    fn jailed(&self, spawner: &Spawner) -> Result<(), Trouble> {
-        let mut sandbox = spawner.spawn(&self.plan, streams()?).map_err(Trouble::failed)?;
+    fn jailed(&self, spawner: &Spawner, plan: &Plan) -> Result<(), Trouble> {
+        let mut sandbox = spawner.spawn(plan, streams()?).map_err(Trouble::failed)?;
         let ended = sandbox.wait().map_err(Trouble::failed)?;
         let is_done = ended.status == Status::Exited(0);
         if is_done { Ok(()) } else { Err(Trouble::failed(format!("{PROGRAM} in a jail: {ended:?}"))) }
     }
 
-    /// Medians of so many turns: a jail, no jail, a jail made ahead, and bubblewrap's, or 0 where it is not there.
-    fn round(&self, turns: u64, bubblewrap: Option<&Path>) -> Result<[f64; 4], Trouble> {
-        let mut samples: [Vec<f64>; 4] = Default::default();
+    /// Medians of so many turns: a jail, no jail, a jail made ahead, one with a workspace, and bubblewrap's, or 0 where it is
+    /// not there.
+    fn round(&self, turns: u64, bubblewrap: Option<&Path>) -> Result<[f64; 5], Trouble> {
+        let mut samples: [Vec<f64>; 5] = Default::default();
         for number in 0..WARM_TURNS + turns {
             let turn = [
-                Some(paused(|| self.jailed(&self.cold))?),
+                Some(paused(|| self.jailed(&self.cold, &self.plan))?),
                 Some(paused(|| run(Command::new(PROGRAM)))?),
-                Some(paused(|| self.jailed(&self.parked))?),
+                Some(paused(|| self.jailed(&self.parked, &self.plan))?),
+                Some(paused(|| self.jailed(&self.cold, &self.workspace))?),
                 bubblewrap.map(|path| paused(|| run(beside(path)))).transpose()?,
             ];
             if number >= WARM_TURNS {
@@ -113,9 +118,7 @@ impl Rig {
                 }
             }
         }
-        let peer = if samples[3].is_empty() { 0.0 } else { percentile(&mut samples[3], 50) };
-        let [cold, plain, parked, _] = samples.each_mut().map(|all| percentile(all, 50));
-        Ok([cold, plain, parked, peer])
+        Ok(samples.each_mut().map(|all| if all.is_empty() { 0.0 } else { percentile(all, 50) }))
     }
 
     /// By how much a program overruns its time, seen from here: the median of so many, in microseconds.
@@ -129,7 +132,8 @@ impl Rig {
             let mut sandbox = self.cold.spawn(&plan, streams()?).map_err(Trouble::failed)?;
             let from = Instant::now();
             let ended = sandbox.wait().map_err(Trouble::failed)?;
-            samples.push(since_us(from) - KILLED_AFTER_MS as f64 * 1000.0);
+            // The time runs from a moment before the answer that it does, so on a busy machine this may be less than nothing.
+            samples.push((since_us(from) - KILLED_AFTER_MS as f64 * 1000.0).max(0.0));
             if !matches!(ended.breach, Some(Breach::Runtime { .. })) {
                 return Err(Trouble::failed(format!("a program that sleeps for a minute: {ended:?}")));
             }

@@ -89,6 +89,10 @@ fn drop_rights() -> Result<(), JailError> {
 /// In the program's process: its limits and its rules, and whether they hold.
 pub(crate) fn hold(birth: &Birth<'_>, scratch: &Scratch) -> Result<(), JailError> {
     let plan = birth.plan;
+    // Looked at before the rules hide where it is written.
+    if is_first_user() {
+        return Err(JailError::Step { step: Step::Check, what: "(the user is the first)".into(), errno: libc::EPERM });
+    }
     // The kernel counts by user, so what the user has already comes on top.
     let processes_max = plan.limits.processes_max.saturating_add(processes_of_user());
     limits::apply(&Limits { processes_max, ..plan.limits }, birth.memory)?;
@@ -107,11 +111,9 @@ fn check() -> Result<(), JailError> {
     if is_on(Control::NoNewPrivs) && rustix::thread::no_new_privs() != Ok(true) {
         return Err(failed("(new privileges can be had)"));
     }
-    if is_first_user() {
-        return Err(failed("(the user is the first)"));
-    }
     // Everybody may list the top directory, and no plan grants it: whoever still can is held by no rule.
-    let top = rustix::fs::open("/", rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
+    let top =
+        rustix::fs::open("/", rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
     if is_on(Control::Landlock) && top.err() != Some(Errno::ACCESS) {
         return Err(failed("(files that are not granted can be opened)"));
     }
@@ -137,7 +139,8 @@ fn processes_of_user() -> u32 {
         // Who has gone in the meantime does not count.
         let threads = entry.path().join("task").metadata();
         // A directory has a link for each directory in it, and two more.
-        count += threads.ok().filter(|found| found.uid() == uid).map_or(0, |found| found.nlink().saturating_sub(2) as u32);
+        count +=
+            threads.ok().filter(|found| found.uid() == uid).map_or(0, |found| found.nlink().saturating_sub(2) as u32);
     }
     count
 }

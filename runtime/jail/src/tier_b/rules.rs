@@ -167,7 +167,8 @@ fn refuse_links(grant: &Grant<'_>) -> Result<(), JailError> {
         if odd {
             return Err(JailError::Refused {
                 what: grant.real.join(path).display().to_string(),
-                why: "is neither a file nor a directory, so that it cannot be guarded: replace it, or grant reading".into(),
+                why: "is neither a file nor a directory, so that it cannot be guarded: replace it, or grant reading"
+                    .into(),
             });
         }
     }
@@ -229,7 +230,9 @@ impl Rules {
             if self.left == 0 {
                 return Err(JailError::Refused {
                     what: text.into(),
-                    why: format!("has more than {ENTRIES_MAX} entries, each of which needs a rule: grant what is below it"),
+                    why: format!(
+                        "has more than {ENTRIES_MAX} entries, each of which needs a rule: grant what is below it"
+                    ),
                 });
             }
             self.left -= 1;

@@ -155,7 +155,7 @@ mod tests {
         std::os::unix::fs::symlink(outside.path(), path.join("link")).unwrap();
         std::fs::create_dir(path.join("closed")).unwrap();
         std::fs::write(path.join("closed/file"), "x").unwrap();
-        let closed = std::os::unix::fs::PermissionsExt::from_mode(0);
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o000);
         std::fs::set_permissions(path.join("closed"), closed).unwrap();
         drop(scratch);
         assert!(!path.exists());

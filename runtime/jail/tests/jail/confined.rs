@@ -28,7 +28,9 @@ pub(crate) fn be_confined(what: &str, folder: &Path) {
         "change" => println!("{}", change(folder, &writable)),
         "start" => println!("{:?}", Command::new("/bin/true").status().err().map(|error| error.kind())),
         "rights" => println!("{}", std::fs::read_to_string("/proc/self/status").unwrap()),
-        "mount" => println!("{:?}", rustix::mount::mount("none", "/", "tmpfs", rustix::mount::MountFlags::empty(), None)),
+        "mount" => {
+            println!("{:?}", rustix::mount::mount("none", "/", "tmpfs", rustix::mount::MountFlags::empty(), None))
+        }
         "unmount" => println!("{:?}", rustix::mount::unmount("/", rustix::mount::UnmountFlags::DETACH)),
         "steal" => println!("{:?}", rustix::process::pidfd_getfd(&line, 0, rustix::process::PidfdGetfdFlags::empty())),
         "root" => println!("{:?}", rustix::process::chroot("/tmp")),

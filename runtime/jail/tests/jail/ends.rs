@@ -76,7 +76,7 @@ pub(crate) fn be_a_parent(word: &str) {
 fn creator_killed() {
     let word = marker("creator");
     let mut parent = Command::new("/proc/self/exe")
-        .args(["parent", &word])
+        .args([if crate::tier_b::is_without() { "parent-without" } else { "parent" }, &word])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

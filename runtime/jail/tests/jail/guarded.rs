@@ -47,7 +47,15 @@ fn read(path: std::path::PathBuf) -> String {
 fn git(folder: &Path, words: &[&str]) -> String {
     let mut command = std::process::Command::new("git");
     command.current_dir(folder).env_clear().env("PATH", "/usr/bin:/bin").env("GIT_CONFIG_NOSYSTEM", "1");
-    command.env("HOME", "/nowhere").args(["--no-optional-locks", "-c", "safe.directory=*", "-c", "user.name=a", "-c", "user.email=a@b"]);
+    command.env("HOME", "/nowhere").args([
+        "--no-optional-locks",
+        "-c",
+        "safe.directory=*",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+    ]);
     let ended = command.args(words).output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr))
 }
@@ -230,7 +238,8 @@ fn ten(spawner: &Spawner, number: usize, folder: &Path) {
         let mut all: Vec<_> = (0..10)
             .map(|index| {
                 let out = output();
-                let script = format!("echo evil > .envrc; sleep 0.0{index}; echo > {number}-{round}-{index}; echo done");
+                let script =
+                    format!("echo evil > .envrc; sleep 0.0{index}; echo > {number}-{round}-{index}; echo done");
                 let sandbox = start_into(spawner, &on(folder, &script), &out);
                 (sandbox.unwrap_or_else(|error| panic!("{number} {round} {index}: {error}")), out)
             })
@@ -307,7 +316,8 @@ fn links() {
     fs::create_dir_all(folder.path().join("outside/deep")).unwrap();
     fs::create_dir(folder.path().join("work")).unwrap();
     std::os::unix::fs::symlink("../outside", folder.path().join("work/out")).unwrap();
-    for (source, access) in [("work/out", Access::Read), ("work/out/deep", Access::Write), ("work/out", Access::Write)] {
+    for (source, access) in [("work/out", Access::Read), ("work/out/deep", Access::Write), ("work/out", Access::Write)]
+    {
         let mut plan = shell("true");
         plan.binds.push(granted(&folder.path().join(source), "/w", access));
         let error = start(&spawner, &plan).err().unwrap().to_string();

@@ -14,7 +14,22 @@ use aether_jail::{
 pub(crate) type Test = (&'static str, fn());
 
 pub(crate) fn run_all(filter: Option<&str>) {
-    let all = [crate::seen::TESTS, crate::guarded::TESTS, crate::confined::TESTS, crate::held::TESTS, crate::limits::TESTS, crate::ends::TESTS, crate::refused::TESTS];
+    run_these(
+        &[
+            crate::seen::TESTS,
+            crate::guarded::TESTS,
+            crate::confined::TESTS,
+            crate::held::TESTS,
+            crate::limits::TESTS,
+            crate::ends::TESTS,
+            crate::refused::TESTS,
+            crate::tier_b::TESTS,
+        ],
+        filter,
+    );
+}
+
+pub(crate) fn run_these(all: &[&[Test]], filter: Option<&str>) {
     let mut failed = Vec::new();
     let mut count = 0;
     for (name, test) in all.iter().flat_map(|tests| tests.iter()) {
@@ -67,7 +82,7 @@ pub(crate) fn command(words: &[&str]) -> Plan {
             env: vec![("PATH".into(), "/usr/bin:/bin".into())],
             cwd: "/".into(),
         },
-        guarantees: Guarantees::default(),
+        guarantees: if crate::tier_b::is_without() { crate::tier_b::allowed() } else { Guarantees::default() },
     }
 }
 
@@ -76,11 +91,14 @@ pub(crate) fn own(words: &[&str]) -> (tempfile::TempDir, Plan) {
     let folder = folder();
     let copy = folder.path().join("own");
     std::fs::copy("/proc/self/exe", &copy).expect("a copy");
-    let all: Vec<&str> = ["/own/own", "inside"].iter().chain(words).copied().collect();
+    // Without namespaces it is seen where it is.
+    let target = if crate::tier_b::is_without() { folder.path() } else { Path::new("/own") };
+    let program = target.join("own");
+    let all: Vec<&str> = [program.to_str().expect("a name"), "inside"].iter().chain(words).copied().collect();
     let mut plan = command(&all);
     plan.binds.push(Bind {
         source: folder.path().into(),
-        target: "/own".into(),
+        target: target.into(),
         access: Access::Read,
         execute: Execute::Allowed,
     });

@@ -1,5 +1,11 @@
 //! Real jails: what is seen, what is held, how it ends. This binary is also the spawner, and the program inside.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test with a main of its own")]
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test with a main of its own"
+)]
 
 #[cfg(not(target_os = "linux"))]
 fn main() {}
@@ -22,6 +28,8 @@ mod limits;
 mod refused;
 #[cfg(target_os = "linux")]
 mod seen;
+#[cfg(target_os = "linux")]
+mod tier_b;
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -32,6 +40,15 @@ fn main() {
         Some("parent") => ends::be_a_parent(&args[2]),
         Some("confined") => confined::be_confined(&args[2], args[3].as_ref()),
         Some("starved") => refused::be_starved(),
+        Some("without") => tier_b::be_without(args.get(2).map(String::as_str)),
+        Some("contained") => {
+            tier_b::contain();
+            tier_b::be_without(args.get(2).map(String::as_str));
+        }
+        Some("parent-without") => {
+            tier_b::go_without();
+            ends::be_a_parent(&args[2]);
+        }
         filter => harness::run_all(filter.filter(|text| !text.starts_with('-'))),
     }
 }

@@ -86,7 +86,7 @@ pub(crate) fn be_starved() {
     assert!(spawner.park(&shell("true"), 1).is_err());
     assert_eq!(text(&out), "");
     let survey = survey();
-    assert_eq!(survey.tier, Tier::W, "{survey:?}");
+    assert_eq!(survey.tier, Tier::B, "{survey:?}");
     println!("starved");
 }
 

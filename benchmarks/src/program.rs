@@ -147,7 +147,8 @@ pub fn rest_of_all(mut command: Command, processes: usize) -> Result<RestOfAll, 
     let name = format!("{:?}", command.get_program());
     let root = child.0.id();
     still(&mut child.0, &name, |_| {
-        tree(root)?.iter().try_fold(0, |sum, process| Ok(sum + status_kb(&process.to_string(), "VmRSS")?))
+        // One that ends meanwhile has no memory any more.
+        Ok(tree(root)?.iter().filter_map(|process| status_kb(&process.to_string(), "VmRSS").ok()).sum())
     })?;
     let all = tree(root)?;
     if all.len() != processes {
@@ -165,13 +166,17 @@ pub fn rest_of_all(mut command: Command, processes: usize) -> Result<RestOfAll, 
     Ok(found)
 }
 
-/// A process, and those that it and they started.
+/// A process, and those that it and they started and that have memory: not those that have ended and are not reaped yet.
 fn tree(root: u32) -> Result<Vec<u32>, Unmeasured> {
     let listed = fs::read_dir("/proc").map_err(|error| Unmeasured::new(format!("/proc: {error}")))?;
     let numbers = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
     // One that has ended meanwhile has no parent any more.
-    let parents: Vec<(u32, u64)> =
-        numbers.filter_map(|process| Some((process, status_kb(&process.to_string(), "PPid").ok()?))).collect();
+    let parent = |process: u32| {
+        let status = proc(&process.to_string(), "status").ok()?;
+        value_kb(&status, "VmRSS")?;
+        Some((process, value_kb(&status, "PPid")?))
+    };
+    let parents: Vec<(u32, u64)> = numbers.filter_map(parent).collect();
     let mut found = vec![root];
     let mut at = 0;
     while let Some(one) = found.get(at).copied() {

@@ -21,6 +21,14 @@ use crate::trouble::{Exit, Trouble};
 /// Flags of `aether doctor`.
 pub(crate) const FLAGS: &[Flag] = &[
     Flag { long: "json", short: None, value: None, key: None, doc: "Report as JSON" },
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    Flag {
+        long: "apparmor",
+        short: None,
+        value: None,
+        key: None,
+        doc: "Print a profile for AppArmor that lets this program make user namespaces, and nothing else",
+    },
     Flag {
         long: "network",
         short: None,
@@ -102,6 +110,11 @@ impl Check {
 
 /// Looks at everything.
 pub(crate) fn doctor(invocation: &Invocation) -> Result<Exit, Trouble> {
+    #[cfg(all(feature = "sandbox", target_os = "linux"))]
+    if invocation.has("apparmor") {
+        show::report(&sandbox::apparmor()?)?;
+        return Ok(Exit::Done);
+    }
     let (boot, faults) = Boot::tolerant(invocation)?;
     let mut checks = vec![version()];
     checks.extend(configuration(&boot, &faults));

@@ -3,6 +3,7 @@
 use aether_jail::{State, Survey, Tier};
 
 use crate::doctor::Check;
+use crate::trouble::Trouble;
 
 /// What a survey found, a check each.
 pub(super) fn checks(found: &Survey) -> Vec<Check> {
@@ -18,6 +19,26 @@ pub(super) fn checks(found: &Survey) -> Vec<Check> {
     checks
 }
 
+/// A profile of AppArmor (apparmor.d(5)) that confines nothing and allows user namespaces to this very program: what
+/// distributions ship for programs with a sandbox of their own.
+///
+/// # Errors
+/// The program's path is unknown, or has a letter that a profile cannot hold.
+pub(super) fn apparmor() -> Result<String, Trouble> {
+    let path = std::env::current_exe().map_err(|error| Trouble::usage(format!("this program's path: {error}")))?;
+    let path = path.to_string_lossy();
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+".contains(letter);
+    if !path.chars().all(is_plain) {
+        return Err(Trouble::usage(format!("`{path}` cannot stand in a profile: move the program to a plain path")));
+    }
+    Ok(format!(
+        "# As root: write this to /etc/apparmor.d/aether, then `apparmor_parser -r /etc/apparmor.d/aether`.\n\
+         abi <abi/4.0>,\n\
+         include <tunables/global>\n\n\
+         profile aether {path} flags=(unconfined) {{\n  userns,\n  include if exists <local/aether>\n}}\n"
+    ))
+}
+
 fn tier(found: &Survey) -> Check {
     let remedy = "the lines below say what is missing and what to do; until then no shell or program runs";
     match found.tier {
@@ -27,7 +48,7 @@ fn tier(found: &Survey) -> Check {
         Tier::B => Check::note(
             "sandbox",
             "tier B: programs run under Landlock and a filter of system calls, without namespaces",
-            "",
+            "for namespaces: on Ubuntu `aether doctor --apparmor` prints a profile; a container needs a seccomp profile that allows clone, unshare and mount, and `--security-opt apparmor=unconfined`",
         ),
         Tier::W => Check::broken("sandbox", "tier W: only workers that compute can be held", remedy),
         Tier::None => Check::broken("sandbox", "none: nothing untrusted can be run", remedy),

@@ -193,15 +193,15 @@ fn a_secret_arrives_once() {
         let server = far.tls(&["api"]);
         let api = server.at("api");
         let line = format!(
-            "set -e; curl -sS http://api.example.com/plain -H 'Authorization: Bearer mine' -H 'authorization: again'\n\
-             curl -sS https://{api}/curl -u me:mine\n\
-             python3 -c \"import urllib.request as u; print(u.urlopen('https://{api}/python').read().decode(), end='')\"\n\
+            "set -e; date +%s.%N >&2; curl -sS http://api.example.com/plain -H 'Authorization: Bearer mine' -H 'authorization: again'\n date +%s.%N >&2;\
+             curl -sS https://{api}/curl -u me:mine\n date +%s.%N >&2;\
+             python3 -c \"import urllib.request as u; print(u.urlopen('https://{api}/python').read().decode(), end='')\"\n date +%s.%N >&2;\
              node -e \"fetch('https://{api}/node', {{ headers: {{ authorization: 'mine' }} }})\
-                 .then(answer => answer.text()).then(text => process.stdout.write(text))\"\n\
-             git ls-remote https://{api}/repository refs/heads/main | cut -f 2"
+                 .then(answer => answer.text()).then(text => process.stdout.write(text))\"\n date +%s.%N >&2;\
+             git ls-remote https://{api}/repository refs/heads/main | cut -f 2; date +%s.%N >&2"
         );
         let ended = far.with_secret(&api, &[], &line).exits(0).hides(SECRET);
-        let pages = ["plain", "curl", "python", "node"].map(|page| format!("reached {api} /{page}"));
+        eprintln!("{} {:?}", ended.stderr, ended.took);let pages = ["plain", "curl", "python", "node"].map(|page| format!("reached {api} /{page}"));
         prints(ended, &pages.iter().map(String::as_str).chain(["refs/heads/main"]).collect::<Vec<_>>());
         let seen = server.seen();
         assert!(seen.len() > 4, "{seen:#?}");
@@ -351,6 +351,11 @@ fn a_secret_that_is_missing_is_said() {
     let tables = format!("[secrets]\ntoken = \"file:{}\"\n", path.display());
     let far = Far::new(Who::Self_, LOOPBACK, &tables);
     far.with_secret(host, &[], "touch ran").exits(2).says("the secret `token`: ");
+    // Certificates that cannot be read stop it before there is a program, too.
+    let far = Far::new(Who::Self_, LOOPBACK, SECRETS);
+    std::fs::remove_file(far.nest.outside("authority.pem")).expect("removed");
+    let ended = far.with_secret(host, &[], "touch ran").exits(1).says("authority.pem").hides(SECRET);
+    assert_eq!(far.nest.names(), ["authority.pem"], "{ended:#?}");
     for bad in ["short", "two\nlines of it"] {
         let far = Far::new(Who::Self_, LOOPBACK, SECRETS);
         let call = manifest(&far.nest, &format!("{LIMITS}network = [\"{host}\"]\n{}", secret(host)));
@@ -369,7 +374,7 @@ fn a_secret_is_read_from_a_file() {
     let line = "curl -sS http://api.example.com/file";
     far.with_secret(&server.at("api"), &[], line).exits(0).answers("reached").hides(SECRET);
     assert!(server.seen()[0].contains(&format!("authorization: Bearer {SECRET}\r\n")));
-    assert_eq!(far.nest.files_with(SECRET), [kept.clone()]);
+    assert_eq!(far.nest.files_with(SECRET), std::slice::from_ref(&kept));
     std::fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("a mode");
     far.with_secret(&server.at("api"), &[], line).exits(2).says("the secret `token`: ").hides(SECRET);
 }

@@ -30,3 +30,5 @@ pub mod stage;
 pub mod suite;
 #[cfg(target_os = "linux")]
 pub mod theatre;
+#[cfg(target_os = "linux")]
+mod without;

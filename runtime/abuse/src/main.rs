@@ -8,7 +8,8 @@ use std::process::ExitCode;
 #[cfg(target_os = "linux")]
 mod options;
 
-const USAGE: &str = "usage: aether-abuse [page] [outside] [bubblewrap] [inside PROGRAM] [unplugged PROGRAM]
+const USAGE: &str =
+    "usage: aether-abuse [page] [outside] [bubblewrap] [inside PROGRAM] [without PROGRAM] [unplugged PROGRAM]
        [only TEXT] [as UID] [under plain|no-user-namespaces|container-filter|read-only-groups] [refused] [hands N]
 Writes a line of JSON for each run; exit 1 where one did not end as the table says.";
 

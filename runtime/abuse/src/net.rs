@@ -30,6 +30,8 @@ pub const ADDRESSES: &[&str] = &[
 
 /// Ports where it does.
 pub const PORTS: [u16; 4] = [80, 443, 22, 8080];
+/// The port where TLS is really spoken.
+pub const SECURE_PORT: u16 = 8443;
 /// The port where a datagram comes back.
 pub const DATAGRAMS: u16 = 5000;
 

@@ -30,6 +30,7 @@ pub(crate) fn read(words: &[String]) -> Result<Options, String> {
             "bubblewrap" => choice.bubblewrap = true,
             "refused" => choice.refused = true,
             "inside" => choice.inside = Some(program(next()?)?),
+            "without" => choice.without = Some(program(next()?)?),
             "unplugged" => choice.unplugged = Some(program(next()?)?),
             "only" => choice.only = next()?.to_owned(),
             "as" => options.uid = Some(number(next()?)?),
@@ -94,6 +95,7 @@ pub(crate) fn play(options: &Options, mut out: Box<dyn Write + Send>) -> Result<
     let attacker = copied(&base, Some(own.with_file_name("aether-attack")), "attack")?.unwrap_or_default();
     let mut choice = options.choice.clone();
     choice.inside = copied(&base, choice.inside, "aether")?;
+    choice.without = copied(&base, choice.without, "aether-without")?;
     choice.unplugged = copied(&base, choice.unplugged, "aether-unplugged")?;
     // One process becomes the user, so that what was made as root can be removed as root.
     // SAFETY: one thread.

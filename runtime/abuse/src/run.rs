@@ -20,9 +20,21 @@ pub enum Where {
     Inside(PathBuf),
     /// In the jail of this program, built so that controls can be unplugged, without the attack's.
     Unplugged(PathBuf),
+    /// In the jail of this program where there are no namespaces, once policy has allowed what that takes.
+    WithoutNamespaces(PathBuf),
     /// In bubblewrap, to compare.
     Bubblewrap,
 }
+
+impl Where {
+    /// Whether a launcher of ours stands between.
+    fn is_jail(&self) -> bool {
+        matches!(self, Where::Inside(_) | Where::Unplugged(_) | Where::WithoutNamespaces(_))
+    }
+}
+
+/// What policy says there.
+const ALLOWED: &str = "[sandbox]\napproximate = [\"names\", \"execution\", \"scratch\", \"processes\"]\n";
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +82,12 @@ pub fn run(house: &House, attack: &Attack, place: &Where, number: usize) -> Outc
 
 fn once(house: &House, attack: &Attack, place: &Where, stage: &Stage) -> std::io::Result<Outcome> {
     fs::write(stage.place.join("manifest.toml"), stage.fill(&attack.under.manifest()))?;
+    if let Where::WithoutNamespaces(program) = place {
+        allow(program, stage)?;
+    }
+    if let (Some(Prop::Credential), Where::Inside(program) | Where::Unplugged(program)) = (attack.prop, place) {
+        sign(program, stage)?;
+    }
     let neighbour = match attack.prop {
         Some(Prop::Neighbour(line)) => Some(quiet(&mut command(house, attack, place, stage, line)).spawn()?),
         _ => None,
@@ -85,6 +103,33 @@ fn once(house: &House, attack: &Attack, place: &Where, stage: &Stage) -> std::io
         neighbour.wait()?;
     }
     outcome
+}
+
+/// Has the launcher's policy say what it has to, signed.
+fn allow(program: &Path, stage: &Stage) -> std::io::Result<()> {
+    let folder = Path::new(stage.word("config")).join("aether");
+    fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    let file = folder.join("policy.toml");
+    let text = if file.exists() { fs::read_to_string(&file)? } else { String::new() };
+    fs::write(&file, text + ALLOWED)?;
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    sign(program, stage)
+}
+
+/// Has the person say that the policy on the stage is theirs.
+fn sign(program: &Path, stage: &Stage) -> std::io::Result<()> {
+    let mut command = Command::new(program);
+    environment(&mut command, stage).args(["policy", "sign", "--yes"]).stdin(Stdio::null());
+    let signed = command.output()?;
+    match signed.status.success() {
+        true => Ok(()),
+        false => Err(std::io::Error::other(String::from_utf8_lossy(&signed.stderr).into_owned())),
+    }
+}
+
+fn environment<'a>(command: &'a mut Command, stage: &Stage) -> &'a mut Command {
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", stage.word("home"));
+    command.env("XDG_CONFIG_HOME", stage.word("config")).env("XDG_DATA_HOME", stage.word("data"))
 }
 
 fn quiet(command: &mut Command) -> &mut Command {
@@ -113,15 +158,17 @@ fn command(house: &House, attack: &Attack, place: &Where, stage: &Stage, line: &
             command
         }
         Where::Bubblewrap => bubblewrap(stage, &words),
-        Where::Inside(program) | Where::Unplugged(program) => {
+        Where::Inside(program) | Where::Unplugged(program) | Where::WithoutNamespaces(program) => {
             let mut command = Command::new(program);
             command.args(["sandbox", "run", "--manifest"]).arg(stage.place.join("manifest.toml"));
             command.arg("--workspace").arg(stage.word("workspace")).arg("--").args(&words);
             command
         }
     };
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", stage.word("home"));
-    command.env("XDG_CONFIG_HOME", stage.word("config")).env("XDG_DATA_HOME", stage.word("data"));
+    environment(&mut command, stage);
+    if attack.prop == Some(Prop::Credential) {
+        command.env("AETHER_ABUSE_SECRET", CANARY);
+    }
     if matches!(place, Where::Unplugged(_)) {
         command.env("AETHER_UNPLUG", attack.controls.join(","));
     }
@@ -223,7 +270,7 @@ fn judge(attack: &Attack, stage: &Stage, place: &Where, ended: &Ended) -> Outcom
         Some(false) if said_through(&said) => return Outcome::Stopped("NOTHING came of it on the host".to_owned()),
         _ => {}
     }
-    let launcher = launcher_said(&ended.err).filter(|_| matches!(place, Where::Inside(_) | Where::Unplugged(_)));
+    let launcher = launcher_said(&ended.err).filter(|_| place.is_jail());
     // Who is killed for a call may still have seen the call fail: the killing is what counts.
     if let Some(Outcome::Stopped(how)) = &launcher
         && how.starts_with("breach")

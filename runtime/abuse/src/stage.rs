@@ -211,6 +211,13 @@ impl Stage {
                 fs::copy(&house.attacker, &copy)?;
                 fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755))?;
             }
+            Some(Prop::Credential) => {
+                let (config, trust) = (place.join("config/aether"), house.base.join(theatre::CERTIFICATE));
+                fs::set_permissions(&config, fs::Permissions::from_mode(0o700))?;
+                fs::write(config.join("config.toml"), format!("[network]\nca_file = \"{}\"\n", trust.display()))?;
+                fs::write(config.join("policy.toml"), "[secrets]\ntoken = \"env:AETHER_ABUSE_SECRET\"\n")?;
+                fs::set_permissions(config.join("policy.toml"), fs::Permissions::from_mode(0o600))?;
+            }
             Some(Prop::Descriptor | Prop::Environment | Prop::Neighbour(_)) | None => {}
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::run::{Outcome, Where, run};
 use crate::stage::House;
 use crate::table::{self, Attack, Shown, Who};
 use crate::theatre::is_root;
+use crate::without;
 
 /// What is to be run.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Choice {
     pub inside: Option<PathBuf>,
     /// In the jail of this program without the controls.
     pub unplugged: Option<PathBuf>,
+    /// In the jail of this program where there are no namespaces, once policy has allowed what that takes.
+    pub without: Option<PathBuf>,
     /// Nothing is to run at all: each must be refused for want of mechanisms.
     pub refused: bool,
     /// How many at once.
@@ -156,6 +159,13 @@ fn acts(house: &House, attack: &'static Attack, choice: &Choice, number: usize) 
     if let Some(program) = &choice.inside {
         let wanted = if choice.refused { &["refused: "] } else { attack.expect };
         lines.push(act(Act { place: "inside", there: Where::Inside(program.clone()), wanted, turn: 2 }));
+    }
+    if let Some(program) = &choice.without {
+        let there = Where::WithoutNamespaces(program.clone());
+        match without::expected(attack) {
+            Some(wanted) => lines.push(act(Act { place: "without namespaces", there, wanted: &wanted, turn: 2 })),
+            None => skipped += 1,
+        }
     }
     match (&choice.unplugged, attack.twin) {
         (Some(program), Shown::Yes | Shown::Then(_)) if is_shown => {

@@ -95,6 +95,12 @@ impl Under {
         Under { network, ..self }
     }
 
+    /// The same with these further tables.
+    #[must_use]
+    pub const fn more(self, more: &'static str) -> Under {
+        Under { more, ..self }
+    }
+
     /// The same with these files.
     #[must_use]
     pub const fn filesystem(self, filesystem: &'static str) -> Under {
@@ -160,6 +166,8 @@ pub enum Prop {
     Repository,
     /// The workspace looks like a home.
     Home,
+    /// The launcher has a secret for a host, which its policy names.
+    Credential,
     /// A second jail runs beside this one: the words of its attack.
     Neighbour(&'static str),
 }
@@ -329,6 +337,9 @@ pub const CONTROLS: &[&str] = &[
     "http_rule",
     "address_rule",
     "port_rule",
+    "quota",
+    "scrub",
+    "audience",
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::net;
 
@@ -99,6 +99,7 @@ fn prepare(condition: Condition, log: &Path) -> Result<(), String> {
     fs::write(&resolver, text).map_err(|error| format!("{}: {error}", resolver.display()))?;
     let place = fs::canonicalize("/etc/resolv.conf").map_err(|error| format!("/etc/resolv.conf: {error}"))?;
     mount(resolver.to_str(), &place.to_string_lossy(), None, libc::MS_BIND)?;
+    certificate(log)?;
     network(log)?;
     condition.impose()
 }
@@ -198,8 +199,60 @@ fn far_end(speak: &mut fs::File, log: &Path) -> Result<(), String> {
     let listeners: Vec<_> = net::PORTS.iter().map(|port| ([0u16; 8], *port).into()).collect();
     net::serve(&listeners).map_err(said)?;
     net::echo("93.184.216.34").map_err(said)?;
+    secure_server(log)?;
     speak.write_all(&[1]).map_err(said)?;
     net::name(log).map_err(said)
+}
+
+/// The certificate of the far end's server in TLS, beside the log of names.
+pub const CERTIFICATE: &str = "far.pem";
+/// Its key.
+const KEY: &str = "far.key";
+
+/// Makes the certificate: for one host that has a secret, and for another that has none.
+fn certificate(log: &Path) -> Result<(), String> {
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
+    command.args(["-days", "2", "-subj", "/CN=far end", "-addext", "basicConstraints=critical,CA:FALSE"]);
+    command.args(["-addext", "subjectAltName=DNS:allowed.example,DNS:other.example"]);
+    command.arg("-keyout").arg(log.with_file_name(KEY)).arg("-out").arg(log.with_file_name(CERTIFICATE));
+    let ended = command.output().map_err(|error| format!("openssl: {error}"))?;
+    if ended.status.success() { Ok(()) } else { Err(format!("openssl: {}", String::from_utf8_lossy(&ended.stderr))) }
+}
+
+/// Tells every visitor which credentials came with the request.
+const SECURE: &str = "
+import http.server, ssl, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        text = 'reached %s with %s' % (self.headers['host'], self.headers['authorization'])
+        self.send_response(200)
+        self.send_header('content-length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def log_message(self, *words):
+        pass
+server = http.server.ThreadingHTTPServer(('0.0.0.0', int(sys.argv[1])), Page)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[2], sys.argv[3])
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+print('ready', flush=True)
+server.serve_forever()
+";
+
+/// Starts the far end's server in TLS; it ends with the suite's namespace.
+fn secure_server(log: &Path) -> Result<(), String> {
+    let mut command = Command::new("/usr/bin/python3");
+    command.args(["-I", "-c", SECURE, &net::SECURE_PORT.to_string()]);
+    command.arg(log.with_file_name(CERTIFICATE)).arg(log.with_file_name(KEY)).stdout(Stdio::piped());
+    let mut server = command.spawn().map_err(|error| format!("python3: {error}"))?;
+    let mut word = [0; 5];
+    let said = server.stdout.as_mut().map(|out| out.read_exact(&mut word));
+    match said {
+        Some(Ok(())) if &word == b"ready" => Ok(()),
+        _ => Err("the far end's server in TLS did not start".to_owned()),
+    }
 }
 
 /// What listens on the suite's own machine: its loopback, and its address on the wire.

@@ -67,8 +67,12 @@ pub fn plan(options: &Options, capability: &Capability, limits: Limits, line: &L
     let program = program(options, &line.program)?;
     let mut args = vec![OsString::from(&line.program)];
     args.extend(line.args.iter().map(OsString::from));
+    let binds = binds(options, capability)?;
+    // Whoever may not see the workspace starts in the root.
+    let is_seen = binds.iter().any(|bind| cwd.starts_with(&bind.target));
+    let cwd = if is_seen { cwd } else { PathBuf::from("/") };
     Ok(Plan {
-        binds: binds(options, capability)?,
+        binds,
         network: network(capability),
         limits: limits_of(limits, line.seconds_max),
         command: Command { program, args, env, cwd },

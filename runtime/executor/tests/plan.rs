@@ -17,7 +17,7 @@ use aether_manifest::{Bounds, Effective, PolicyFile, ToolManifest};
 use aether_programs::{Line, Programs, SYSTEM};
 use aether_tools::Scope;
 
-const CASES: u64 = 3_000;
+const CASES: u64 = 1_000;
 const HOSTS: &[&str] = &["a.com", "x.a.com", "*.a.com", "b.org:8443", "y.x.a.com", "b.org:80"];
 /// The port on which HTTP without TLS is listened for, so that it can be refused in words.
 const PLAIN_PORT: u16 = 80;

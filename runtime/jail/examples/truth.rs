@@ -1,4 +1,5 @@
-//! How long a jailed `true` takes, beside bubblewrap's and none at all: `cargo run --release --example truth -- 500`.
+//! How long a jailed `true` takes, beside bubblewrap's and none at all: `cargo run --release --example truth -- 500`, with
+//! a part of a row's name behind it for that row alone.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -29,19 +30,25 @@ mod linux {
             serve();
         }
         let runs: u32 = first.and_then(|text| text.parse().ok()).unwrap_or(200);
+        let only = args.next();
+        let row = |name: &str, measure: &dyn Fn() -> String| {
+            if only.as_deref().is_none_or(|only| name.contains(only)) {
+                println!("{name:17} {}", measure());
+            }
+        };
         let spawner = Spawner::exec().expect("a spawner");
-        println!("posix_spawn      {}", measure(runs, || plain(Command::new("/bin/true"))));
-        println!("bubblewrap       {}", measure(runs, || plain(bubblewrap())));
-        println!("jail, cold       {}", measure(runs, || jailed(&spawner, &plan())));
+        row("posix_spawn", &|| measure(runs, || plain(Command::new("/bin/true"))));
+        row("bubblewrap", &|| measure(runs, || plain(bubblewrap())));
+        row("jail, cold", &|| measure(runs, || jailed(&spawner, &plan())));
         let folder =
             std::env::temp_dir().canonicalize().expect("a place").join(format!("truth-{}", std::process::id()));
         std::fs::create_dir(&folder).expect("a workspace");
-        println!("jail, workspace  {}", measure(runs, || jailed(&spawner, &with_workspace(&folder))));
+        row("jail, workspace", &|| measure(runs, || jailed(&spawner, &with_workspace(&folder))));
         std::fs::remove_dir(&folder).expect("a workspace that is empty again");
         spawner.park(&plan(), 4).expect("parked jails");
-        println!("jail, parked     {}", measure_slowly(runs, || jailed(&spawner, &plan())));
-        println!("posix_spawn slow {}", measure_slowly(runs, || plain(Command::new("/bin/true"))));
-        println!("bubblewrap slow  {}", measure_slowly(runs, || plain(bubblewrap())));
+        row("jail, parked", &|| measure_slowly(runs, || jailed(&spawner, &plan())));
+        row("posix_spawn slow", &|| measure_slowly(runs, || plain(Command::new("/bin/true"))));
+        row("bubblewrap slow", &|| measure_slowly(runs, || plain(bubblewrap())));
         let mut sandbox = spawner.spawn(&plan(), streams()).expect("a sandbox");
         println!("{:?}", sandbox.enforcement());
         println!("{:?}", sandbox.wait().expect("an end"));

@@ -102,7 +102,6 @@ pub(crate) fn open_all(
     }
     // Of two at one place, what hides comes last.
     trees.sort_by_key(|tree| (tree.target.components().count(), tree.fd.is_none()));
-    trees.dedup_by(|next, before| next.target == before.target && next.fd.is_none() == before.fd.is_none());
     Ok(trees)
 }
 
@@ -219,7 +218,7 @@ impl Opening<'_> {
                         trees.push(Tree { fd: None, target, is_folder });
                         return Ok(());
                     }
-                    if is_writable {
+                    if is_writable && !trees.iter().any(|tree| tree.target == target) {
                         trees.push(Tree { fd: clone(at.as_fd(), 0)?, target, is_folder });
                     }
                 }

@@ -46,28 +46,28 @@ const fn at_home(path: &'static str, absent: Absent) -> Guarded {
 /// of a package, the configuration of a compiler. So do the jobs of a forge (`.github/workflows`): they run elsewhere,
 /// once somebody has looked at them and pushed them. And so does what agents are told in words.
 ///
-/// What holds the place of a file beside a coder's work is a directory: git would take an empty file for work.
+/// What holds a place beside a coder's work is no file: git would take an empty one for work.
 pub(crate) const GUARDED: &[Guarded] = &[
     // Git runs hooks and what its configuration names.
     Guarded { path: ".git", absent: Absent::Nursery, stays_writable: true, at_home: false },
     guarded(".git/config", Absent::File),
-    guarded(".git/hooks", Absent::Folder),
+    guarded(".git/hooks", Absent::Place),
     // Hooks that `core.hooksPath` of many a configuration names.
-    guarded(".husky", Absent::Folder),
+    guarded(".husky", Absent::Place),
     // This program's own policy and state.
-    guarded(".aether", Absent::Folder),
+    guarded(".aether", Absent::Place),
     // Agents start the servers that are named there, and run hooks of their own.
     guarded(".mcp.json", Absent::Folder),
-    guarded(".claude", Absent::Folder),
-    guarded(".cursor", Absent::Folder),
-    guarded(".windsurf", Absent::Folder),
-    guarded(".codex", Absent::Folder),
-    guarded(".gemini", Absent::Folder),
+    guarded(".claude", Absent::Place),
+    guarded(".cursor", Absent::Place),
+    guarded(".windsurf", Absent::Place),
+    guarded(".codex", Absent::Place),
+    guarded(".gemini", Absent::Place),
     // Editors run tasks, take programs from settings, and build containers.
-    guarded(".vscode", Absent::Folder),
-    guarded(".idea", Absent::Folder),
-    guarded(".zed", Absent::Folder),
-    guarded(".devcontainer", Absent::Folder),
+    guarded(".vscode", Absent::Place),
+    guarded(".idea", Absent::Place),
+    guarded(".zed", Absent::Place),
+    guarded(".devcontainer", Absent::Place),
     guarded(".devcontainer.json", Absent::Folder),
     // A shell loads it on entering the directory.
     guarded(".envrc", Absent::Folder),
@@ -82,8 +82,8 @@ pub(crate) const GUARDED: &[Guarded] = &[
     at_home(".zprofile", Absent::File),
     at_home(".zlogin", Absent::File),
     at_home(".gitconfig", Absent::File),
-    at_home(".vscode-server", Absent::Folder),
-    at_home(".cursor-server", Absent::Folder),
+    at_home(".vscode-server", Absent::Place),
+    at_home(".cursor-server", Absent::Place),
 ];
 
 /// What is to be done when a jail has ended.
@@ -98,7 +98,7 @@ pub(crate) enum Held {
 
 /// What is in the place of something guarded.
 pub(crate) enum Found {
-    /// A file or a directory.
+    /// A file, a directory or a placeholder.
     There(OwnedFd, FileType),
     /// A symbolic link, or something odd.
     Odd,
@@ -116,6 +116,7 @@ pub(crate) fn find(source: BorrowedFd<'_>, path: &Path) -> Result<Found, JailErr
             let kind = FileType::from_raw_mode(rustix::fs::fstat(&found).map_err(failed())?.st_mode);
             match kind {
                 FileType::Directory | FileType::RegularFile => Ok(Found::There(found, kind)),
+                FileType::Fifo if placeholder::is_placeholder_at(found.as_fd()) => Ok(Found::There(found, kind)),
                 _ => Ok(Found::Odd),
             }
         }
@@ -245,11 +246,11 @@ fn hold_hidden(source: &OwnedFd, path: &Path, shown: &str, held: &mut Vec<Held>)
             }
             Found::Absent => {
                 let is_file = parts.peek().is_none() && FILES.iter().any(|name| part == *name);
-                return hold(parent, part, if is_file { Absent::File } else { Absent::Folder }, held);
+                return hold(parent, part, if is_file { Absent::File } else { Absent::Place }, held);
             }
             // Another's placeholder is held by this one, too.
             Found::There(found, kind) if placeholder::is_placeholder_at(found.as_fd()) => {
-                let absent = if kind == FileType::Directory { Absent::Folder } else { Absent::File };
+                let absent = if kind == FileType::RegularFile { Absent::File } else { Absent::Place };
                 return hold(parent, part, absent, held);
             }
             Found::There(..) | Found::Odd => return Ok(()),

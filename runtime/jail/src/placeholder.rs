@@ -1,6 +1,6 @@
 //! Placeholders: what holds the place of something that is not there, so that no jail can make it.
 //!
-//! A placeholder is an empty file or directory with a date that tells it from anything else. It lives as long as
+//! A placeholder is an empty file, directory or pipe with a date that tells it from anything else. It lives as long as
 //! somebody holds a shared lock on it; the last one takes it away. One that a killed spawner left is found by its date,
 //! taken over, and taken away by the next. Inside it is never seen: something empty is mounted over it, so that no
 //! program can hold its lock.
@@ -23,6 +23,7 @@ use crate::repository;
 
 /// The date of a placeholder: 1 January 1970, one second and one nanosecond past midnight.
 const DATE: Timespec = Timespec { tv_sec: 1, tv_nsec: 1 };
+const DATES: Timestamps = Timestamps { last_access: DATE, last_modification: DATE };
 /// How often a place is looked at again whose placeholder somebody else takes away at that moment.
 const TRIES_MAX: u32 = 400;
 /// After so many tries, the others are given time.
@@ -39,8 +40,11 @@ pub(crate) const YOUNG: &str = "new";
 pub(crate) enum Absent {
     /// An empty file.
     File,
-    /// An empty directory.
+    /// An empty directory, where programs of the host look for a file.
     Folder,
+    /// Something that is neither, where programs of the host look for a directory: a pipe, or where there are none, an
+    /// empty directory.
+    Place,
     /// A directory in which a repository can be made.
     Nursery,
 }
@@ -51,7 +55,6 @@ pub(crate) struct Placeholder {
     name: OsString,
     /// Holds the lock.
     lock: OwnedFd,
-    absent: Absent,
 }
 
 /// Holds a place that is absent, or held by a placeholder already. `None` if something else is there, or if nobody can
@@ -95,21 +98,23 @@ pub(crate) fn hold(folder: OwnedFd, name: &OsStr, absent: Absent) -> Result<Opti
             // One that a killed spawner left may be half taken away.
             furnish(lock.as_fd(), folder.as_fd())?;
         }
-        return Ok(Some(Placeholder { folder, name: name.to_owned(), lock, absent }));
+        return Ok(Some(Placeholder { folder, name: name.to_owned(), lock }));
     }
     Err(Errno::BUSY)
 }
 
-/// Makes a placeholder under another name first, so that nobody sees one without its date.
+/// Makes a placeholder under another name first, so that nobody sees one without its date. The other name is the same
+/// each time, so that what a killed spawner left half made is taken away here.
 fn make(folder: BorrowedFd<'_>, name: &OsStr, absent: Absent) -> Result<(), Errno> {
-    let own = unique();
+    let fixed = half_made(name);
+    let own = if discard(folder, &fixed).is_ok() { fixed } else { unique() };
     let made = match absent {
         Absent::File => {
             let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             rustix::fs::openat(folder, &own, flags, Mode::from_raw_mode(0o400)).and_then(|file| date(file.as_fd()))
         }
-        Absent::Folder => rustix::fs::mkdirat(folder, &own, Mode::from_raw_mode(0o500))
-            .and_then(|()| date(open_folder(folder, own.as_ref())?.as_fd())),
+        Absent::Place => make_pipe(folder, &own).or_else(|_| make_folder(folder, &own)),
+        Absent::Folder => make_folder(folder, &own),
         Absent::Nursery => rustix::fs::mkdirat(folder, &own, Mode::from_raw_mode(0o700)).and_then(|()| {
             let nursery = open_folder(folder, own.as_ref())?;
             furnish(nursery.as_fd(), folder)?;
@@ -117,18 +122,41 @@ fn make(folder: BorrowedFd<'_>, name: &OsStr, absent: Absent) -> Result<(), Errn
         }),
     };
     let kept = made.and_then(|()| rustix::fs::renameat_with(folder, &own, folder, name, RenameFlags::NOREPLACE));
-    if kept.is_err() {
-        let removed = match absent {
-            Absent::File => rustix::fs::unlinkat(folder, &own, AtFlags::empty()),
-            Absent::Folder => rustix::fs::unlinkat(folder, &own, AtFlags::REMOVEDIR),
-            Absent::Nursery => open_folder(folder, own.as_ref()).and_then(|nursery| {
-                absent_is_fine(rustix::fs::unlinkat(&nursery, YOUNG, AtFlags::REMOVEDIR))?;
-                rustix::fs::unlinkat(folder, &own, AtFlags::REMOVEDIR)
-            }),
-        };
-        absent_is_fine(removed)?;
+    match kept {
+        Ok(()) => Ok(()),
+        // Another spawner took it for something that was left. It is made again, by one of the two.
+        Err(Errno::NOENT) => Err(Errno::EXIST),
+        Err(errno) => discard(folder, &own).and(Err(errno)),
     }
-    kept
+}
+
+/// Takes a placeholder away that has not come to its place. What has something in it stays, and is an error.
+fn discard(folder: BorrowedFd<'_>, own: &str) -> Result<(), Errno> {
+    match absent_is_fine(rustix::fs::unlinkat(folder, own, AtFlags::empty())) {
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        done => return done,
+    }
+    match open_folder(folder, own.as_ref()) {
+        Ok(nursery) => {
+            // One without it is no nursery, or not yet; one that is not empty is not taken away below.
+            let _removed = rustix::fs::unlinkat(&nursery, YOUNG, AtFlags::REMOVEDIR);
+        }
+        Err(Errno::NOENT) => return Ok(()),
+        // Whoever cannot open it may still remove it.
+        Err(_) => {}
+    }
+    absent_is_fine(rustix::fs::unlinkat(folder, own, AtFlags::REMOVEDIR))
+}
+
+/// A pipe takes no room on the disk; to make and to remove a directory can take long. Not every file system has pipes.
+fn make_pipe(folder: BorrowedFd<'_>, own: &str) -> Result<(), Errno> {
+    rustix::fs::mknodat(folder, own, FileType::Fifo, Mode::from_raw_mode(0o400), 0)?;
+    rustix::fs::utimensat(folder, own, &DATES, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn make_folder(folder: BorrowedFd<'_>, own: &str) -> Result<(), Errno> {
+    rustix::fs::mkdirat(folder, own, Mode::from_raw_mode(0o500))?;
+    date(open_folder(folder, own.as_ref())?.as_fd())
 }
 
 fn absent_is_fine(removed: Result<(), Errno>) -> Result<(), Errno> {
@@ -136,7 +164,7 @@ fn absent_is_fine(removed: Result<(), Errno>) -> Result<(), Errno> {
 }
 
 fn date(at: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::fs::futimens(at, &Timestamps { last_access: DATE, last_modification: DATE })
+    rustix::fs::futimens(at, &DATES)
 }
 
 /// Makes the directory that jails see of a nursery; it belongs to whom the grant belongs to.
@@ -158,6 +186,13 @@ fn open_folder(folder: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(folder, name, flags, Mode::empty())
 }
 
+/// What a placeholder is called until it has its date.
+fn half_made(name: &OsStr) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(name.as_encoded_bytes());
+    format!(".aether-placeholder-{:016x}", hasher.finish())
+}
+
 /// A name that nobody else has.
 pub(crate) fn unique() -> String {
     format!(".aether-placeholder-{:016x}", RandomState::new().build_hasher().finish())
@@ -167,10 +202,12 @@ fn is_nursery(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Directory && stat.st_mode & 0o7777 == NURSERY
 }
 
-fn is_placeholder(stat: &Stat) -> bool {
+/// Whether this is a placeholder, or a nursery of which somebody on the host made a repository.
+pub(crate) fn is_placeholder(stat: &Stat) -> bool {
     let is_dated = stat.st_mtime == DATE.tv_sec && i64::try_from(stat.st_mtime_nsec) == Ok(DATE.tv_nsec);
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => is_nursery(stat) || is_dated && stat.st_mode & 0o777 == 0o500,
+        FileType::Fifo => is_dated && stat.st_mode & 0o777 == 0o400,
         FileType::RegularFile => is_dated && stat.st_mode & 0o777 == 0o400 && stat.st_size == 0,
         _ => false,
     }
@@ -212,7 +249,8 @@ impl Placeholder {
         if is_nursery(&stat) {
             return self.leave_nursery();
         }
-        let flags = if self.absent == Absent::File { AtFlags::empty() } else { AtFlags::REMOVEDIR };
+        let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let flags = if is_folder { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         rustix::fs::unlinkat(&self.folder, &self.name, flags)
     }
 
@@ -251,6 +289,54 @@ impl Placeholder {
                 rustix::fs::renameat(&self.folder, &own, &self.folder, &self.name)
             }
             Err(errno) => Err(errno),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::binds::resolve_exactly;
+
+    fn names(folder: &Path) -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn j7_what_was_left_half_made_is_taken_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = OsStr::new(".place");
+        let half = folder.path().join(half_made(name));
+        for absent in [Absent::File, Absent::Folder, Absent::Place, Absent::Nursery] {
+            for left in 0..4 {
+                match left {
+                    0 => fs::write(&half, "").unwrap(),
+                    1 => fs::create_dir(&half).unwrap(),
+                    2 => fs::create_dir_all(half.join(YOUNG)).unwrap(),
+                    _ => std::os::unix::fs::symlink("/etc/passwd", &half).unwrap(),
+                }
+                let held = hold(resolve_exactly(folder.path()).unwrap(), name, absent).unwrap().unwrap();
+                assert_eq!(names(folder.path()), [".place"], "{absent:?} {left}");
+                held.clear().unwrap();
+                assert_eq!(names(folder.path()), Vec::<String>::new(), "{absent:?} {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn j7_what_a_stranger_put_there_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = OsStr::new(".place");
+        let half = folder.path().join(half_made(name));
+        fs::create_dir_all(half.join("full")).unwrap();
+        for absent in [Absent::File, Absent::Folder, Absent::Place, Absent::Nursery] {
+            let held = hold(resolve_exactly(folder.path()).unwrap(), name, absent).unwrap().unwrap();
+            assert!(half.join("full").is_dir() && names(folder.path()).len() == 2);
+            held.clear().unwrap();
+            assert_eq!(names(folder.path()).len(), 1, "{absent:?}");
         }
     }
 }

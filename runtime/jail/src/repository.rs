@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::gitconfig;
-use crate::placeholder::{is_placeholder_at, unique};
+use crate::placeholder::{is_placeholder, unique};
 
 /// What git runs or believes in each directory of its own.
 const BELIEVED: [&str; 4] = ["config", "hooks", "config.worktree", "commondir"];
@@ -139,6 +139,9 @@ impl Search {
     fn own(&mut self, gitdir: BorrowedFd<'_>, below: &Path) -> Result<(), Errno> {
         for name in BELIEVED {
             let Some(stat) = look(gitdir, name.as_ref())? else { continue };
+            if is_placeholder(&stat) {
+                continue;
+            }
             match kind(&stat) {
                 FileType::Directory | FileType::RegularFile => self.found.push((Some(below.join(name)), id(&stat))),
                 // It cannot be guarded, but it was there.
@@ -194,7 +197,7 @@ fn tame_one(gitdir: BorrowedFd<'_>, known: &Known, left: &mut usize, depth: usiz
     for name in BELIEVED {
         let path = OsStr::new(name);
         let Some(stat) = look(gitdir, path)? else { continue };
-        if known.0.contains(&id(&stat)) {
+        if known.0.contains(&id(&stat)) || is_placeholder(&stat) {
             continue;
         }
         match (name, kind(&stat)) {
@@ -236,12 +239,9 @@ fn tame_nest(at: BorrowedFd<'_>, name: &OsStr, known: &Known, (left, depth): (&m
     Ok(())
 }
 
-/// Whether a directory of hooks is a placeholder, or has nothing that git would run.
+/// Whether a directory of hooks has nothing that git would run.
 fn is_harmless(gitdir: BorrowedFd<'_>, hooks: &OsStr, left: &mut usize) -> Result<bool, Errno> {
     let folder = open_folder(gitdir, hooks)?;
-    if is_placeholder_at(folder.as_fd()) {
-        return Ok(true);
-    }
     match names(folder.as_fd(), left) {
         Err(Errno::NOSPC) => Ok(false),
         found => Ok(found?.iter().all(|name| name.as_encoded_bytes().ends_with(b".sample"))),
@@ -269,9 +269,6 @@ fn content(at: BorrowedFd<'_>, name: &OsStr) -> Result<String, Errno> {
 fn tame_config(gitdir: BorrowedFd<'_>) -> Result<(), Errno> {
     let name = OsStr::new("config");
     let file = open_file(gitdir, name)?;
-    if is_placeholder_at(file.as_fd()) {
-        return Ok(());
-    }
     let stat = rustix::fs::fstat(&file)?;
     let text = content(gitdir, name)?;
     let kept = match gitconfig::tame(&text) {

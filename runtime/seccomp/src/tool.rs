@@ -307,10 +307,13 @@ fn strangers(filter: &mut Filter) -> Result<(), FilterError> {
     set(filter, calls!["setpriority"], &own(0))?;
     set(filter, calls!["ioprio_set"], &own(1))?;
     set(filter, calls!["process_madvise" "process_mrelease"], &Rule::always(NOT_PERMITTED))?;
+    // What others may use is nobody's business either.
+    let limits = Rule::always(Action::Allow).when(vec![by_number(0)], NOT_PERMITTED);
+    set(filter, calls!["prlimit64"], &limits)?;
     // `asm-generic/fcntl.h`: F_SETOWN, F_SETSIG, F_SETOWN_EX send signals to processes by number.
-    let fcntl = [8, 10, 15]
-        .into_iter()
-        .fold(Rule::always(Action::Allow), |rule, wish| rule.when(vec![Check::half(1, Test::Equal(wish))], NOT_PERMITTED));
+    let fcntl = [8, 10, 15].into_iter().fold(Rule::always(Action::Allow), |rule, wish| {
+        rule.when(vec![Check::half(1, Test::Equal(wish))], NOT_PERMITTED)
+    });
     set(filter, calls!["fcntl"], &fcntl)
 }
 

@@ -89,7 +89,13 @@ impl Rig {
         let (before, before_kb) = memory(&[])?;
         parked.park(&plan, AHEAD).map_err(Trouble::failed)?;
         let (_, after_kb) = memory(&before)?;
-        Ok(Rig { plan, workspace, cold, parked, parked_pss_kb: (after_kb as f64 - before_kb as f64) / f64::from(AHEAD) })
+        Ok(Rig {
+            plan,
+            workspace,
+            cold,
+            parked,
+            parked_pss_kb: (after_kb as f64 - before_kb as f64) / f64::from(AHEAD),
+        })
     }
 
     /// One program, from the call to its end.

@@ -10,6 +10,10 @@ const HOSTS: Under = Under::PLAIN.network(
     "[\"allowed.example:80\", \"allowed.example:443\", \"*.wild.example:80\", \"private.example:80\", \"loop.example:80\", \
      \"link.example:80\", \"own.example:80\", \"mapped.example:80\", \"mixed.example:80\", \"rebind.example:80\"]",
 );
+const CREDENTIAL: Under = Under::PLAIN
+    .network("[\"allowed.example:8443\", \"other.example:8443\"]")
+    .more("[[secrets]]\nname = \"token\"\nhost = \"allowed.example:8443\"\nheader = \"authorization: Bearer {}\"\n");
+const NOBODY_ADDS: &str = "nobody adds a secret there";
 const OPEN: Under = Under::PLAIN.network("true");
 const CUT_BY: &[&str] = &["netns", "seccomp", "landlock"];
 const ADDRESS: &[&str] = &["address_rule"];
@@ -99,5 +103,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     attack("datagram-allowed", "sends a datagram to an allowed host", "udp allowed.example 5000").under(HOSTS).held(&["ECONNREFUSED"], &["netns", "seccomp", "landlock", "dns_rule"]).no_twin("a jail with hosts is not built without its own network"),
     attack("name-upper", "an allowed name in upper case keeps its address rule", "say PRIVATE.EXAMPLE 80 GET\\s/\\sHTTP/1.1\\r\\nHost:\\sprivate.example\\r\\n\\r\\n reached").under(HOSTS).held(&["NOTHING another answer: HTTP/1.1 403"], ADDRESS),
     attack("name-dot", "an allowed name with a dot at the end keeps its address rule", "say private.example. 80 GET\\s/\\sHTTP/1.1\\r\\nHost:\\sprivate.example\\r\\n\\r\\n reached").under(HOSTS).held(&["NOTHING another answer: HTTP/1.1 403"], ADDRESS),
+    attack("quota-connections", "holds more connections open at once than one run may", "python import socket;held=[socket.create_connection(('allowed.example',80),5) for n in range(70)];last=held[-1];last.sendall(b'GET / HTTP/1.1\\r\\nHost: allowed.example\\r\\n\\r\\n');print('breached: the last one is answered' if b'200 OK' in last.recv(99) else 'held: NOTHING came back')").under(HOSTS).held(&["NOTHING", "EXIT"], &["quota"]),
+    attack("secret-echo", "has a host say which secret came with a request", "python import urllib.request as u;text=u.urlopen('http://allowed.example/').read().decode();print('breached: '+text if '{canary}' in text else 'held: NOTHING but '+text if 'with Bearer ***' in text else 'cannot tell: '+text)").under(CREDENTIAL).with(Prop::Credential).held(&["NOTHING but"], &["scrub"]).not_outside(NOBODY_ADDS),
+    attack("secret-other-host", "asks another host for the secret of the first one", "python import ssl,urllib.request as u;text=u.urlopen('https://other.example:8443/',context=ssl._create_unverified_context()).read().decode();print('breached: '+text if '{canary}' in text else 'held: NOTHING but '+text if 'reached other.example:8443' in text else 'cannot tell: '+text)").under(CREDENTIAL).with(Prop::Credential).held(&["NOTHING but"], &["audience", "scrub"]).not_outside(NOBODY_ADDS),
     attack("empty-list", "an empty list of hosts", "tcp 93.184.216.34 80").under(Under::PLAIN.network("[]")).held(&["EPERM"], CUT_BY),
 ];

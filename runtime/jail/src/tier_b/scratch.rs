@@ -66,9 +66,21 @@ pub(crate) fn sweep() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
         let Some(owner) = owner else { continue };
-        if !Path::new(&format!("/proc/{owner}")).exists() && is_own(&entry.path()) {
+        if is_gone(owner) && is_own(&entry.path()) {
             Scratch { path: entry.path() }.remove();
         }
+    }
+}
+
+/// Whether a process has ended, also if nobody took note of that. A spawner has one thread, so nothing of it goes on.
+fn is_gone(process: u32) -> bool {
+    match std::fs::read(format!("/proc/{process}/stat")) {
+        // The state follows the name, which may have anything in it (proc_pid_stat(5)).
+        Ok(stat) => {
+            let end = stat.iter().rposition(|byte| *byte == b')').unwrap_or(stat.len());
+            matches!(stat.get(end..), Some([b')', b' ', b'Z' | b'X', ..]))
+        }
+        Err(error) => matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
     }
 }
 
@@ -139,6 +151,18 @@ fn names(folder: BorrowedFd<'_>) -> Result<Vec<std::ffi::CString>, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn j7_a_spawner_that_has_ended_is_gone_before_anybody_takes_note() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        assert!(!is_gone(std::process::id()));
+        while !is_gone(child.id()) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert!(Path::new(&format!("/proc/{}", child.id())).exists(), "it was not waited for");
+        child.wait().unwrap();
+        assert!(is_gone(child.id()));
+    }
 
     #[test]
     fn j7_what_a_stranger_made_goes_whatever_it_is() {

@@ -14,6 +14,7 @@ use crate::harness::{
 pub(crate) const TESTS: &[Test] = &[
     ("j7_guarded_places_cannot_be_made_and_leave_nothing", absent),
     ("j7_guarded_places_that_exist_stay_as_they_are", existing),
+    ("j1_a_narrower_grant_below_a_wider_one_holds", narrower),
     ("j7_git_works_on_a_repository_that_is_there", commits),
     ("j7_a_repository_can_be_made_and_is_tame_afterwards", init),
     ("j7_the_directory_itself_becomes_no_repository", bare),
@@ -96,6 +97,28 @@ fn existing() {
         soon(name, || !place(name).exists());
     }
     assert!(place(".git/commondir.untrusted").exists(), "nothing is lost");
+}
+
+/// A narrower grant below a wider one holds, whichever comes first.
+fn narrower() {
+    let spawner = spawner();
+    let folder = folder();
+    for name in [".git/refs", ".config/gh"] {
+        fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    give_away(folder.path());
+    let spawner = spawner.protecting(aether_jail::protected_in(folder.path()));
+    let mut plan = on(folder.path(), "touch .git/x .config/x .git/refs/x; mkdir .config/gh/x; touch y");
+    let at = plan.binds.len();
+    for (index, name) in [".git", ".config"].into_iter().enumerate() {
+        let bind = granted(&folder.path().join(name), &format!("/w/{name}"), Access::Read);
+        plan.binds.insert(if index == 0 { at } else { at - 1 }, bind);
+    }
+    let (_, seen) = run(&spawner, &plan);
+    for name in [".git/x", ".config/x", ".git/refs/x", ".config/gh/x"] {
+        assert!(!folder.path().join(name).exists(), "{name}: {seen}");
+    }
+    assert!(folder.path().join("y").exists(), "{seen}");
 }
 
 fn commits() {

@@ -65,12 +65,15 @@ pub(crate) fn calls(invocation: &Invocation) -> Result<Exit, Trouble> {
     let runtime = runtime()?;
     runtime.block_on(async {
         // What is made once and kept — descriptors of the event loop, threads — is there after the first rounds.
-        soak.round(1).await?;
-        soak.round(1).await?;
-        soak.begin()?;
+        for _ in 0..2 {
+            let sidecars = soak.round(1).await?;
+            soak.warm.extend(sidecars);
+        }
+        soak.begin().await?;
         while soak.counts.calls < calls && soak.has_left_nothing() {
             let round = ROUND_CALLS.min(calls - soak.counts.calls);
-            soak.round(round).await?;
+            let sidecars = soak.round(round).await?;
+            soak.settle(&sidecars).await?;
         }
         Ok::<_, Trouble>(())
     })?;
@@ -88,6 +91,8 @@ struct Soak {
     /// Rounds so far; every second one has a sidecar.
     rounds: u64,
     counts: Counts,
+    /// The sidecars of the rounds that do not count.
+    warm: BTreeSet<u32>,
     scene: Scene,
     /// What was there that had not been there before, in words.
     left: Vec<(&'static str, String)>,
@@ -135,13 +140,19 @@ impl Soak {
         let programs = settings.programs();
         let scene = Scene::new(&place.path()?);
         let random = Random::new(seed.rotate_left(32));
-        Ok(Soak { settings, programs, random, rounds: 0, counts: Counts::default(), scene, left: Vec::new() })
+        let (counts, warm, left) = (Counts::default(), BTreeSet::new(), Vec::new());
+        Ok(Soak { settings, programs, random, rounds: 0, counts, warm, scene, left })
     }
 
     /// From now on everything counts.
-    fn begin(&mut self) -> Result<(), Trouble> {
+    async fn begin(&mut self) -> Result<(), Trouble> {
         self.counts = Counts::default();
-        self.left.clear();
+        // What the rounds before began has ended by then.
+        let until = Instant::now() + Duration::from_millis(SETTLE_MS_MAX);
+        while !family_of()?.is_empty() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(SETTLE_MS)).await;
+            left::bury(&self.warm)?;
+        }
         self.scene.remember()
     }
 
@@ -149,8 +160,8 @@ impl Soak {
         self.left.is_empty()
     }
 
-    /// So many calls, and the end of everything.
-    async fn round(&mut self, calls: u64) -> Result<(), Trouble> {
+    /// So many calls, and the end of everything. Comes back with the sidecars that there were.
+    async fn round(&mut self, calls: u64) -> Result<BTreeSet<u32>, Trouble> {
         self.rounds += 1;
         let sidecars: Arc<Mutex<BTreeSet<u32>>> = Arc::default();
         let way = self.way(&sidecars).await?;
@@ -177,7 +188,7 @@ impl Soak {
         running.shutdown().await;
         self.stop(way).await;
         self.once_more().await?;
-        self.settle(&locked(&sidecars)).await
+        Ok(locked(&sidecars))
     }
 
     async fn way(&self, sidecars: &Arc<Mutex<BTreeSet<u32>>>) -> Result<Way, Trouble> {

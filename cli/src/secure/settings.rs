@@ -170,19 +170,17 @@ impl Settings {
 
 /// What a jail may give approximately, by what the operator allowed.
 fn guarantees(is_allowed: impl Fn(Guarantee) -> bool) -> Guarantees {
-    let default = Guarantees::default();
-    let unless = |guarantee, default| if is_allowed(guarantee) { Strength::Approximate } else { default };
-    let exact = Strength::Exact;
+    let strength = |guarantee| if is_allowed(guarantee) { Strength::Approximate } else { Strength::Exact };
     Guarantees {
-        memory: unless(Guarantee::Memory, default.memory),
+        memory: strength(Guarantee::Memory),
         without_namespaces: Looseness {
-            processes: unless(Guarantee::Processes, exact),
-            names: unless(Guarantee::Names, exact),
-            execution: unless(Guarantee::Execution, exact),
-            scratch: unless(Guarantee::Scratch, exact),
-            signals: unless(Guarantee::Signals, exact),
+            processes: strength(Guarantee::Processes),
+            names: strength(Guarantee::Names),
+            execution: strength(Guarantee::Execution),
+            scratch: strength(Guarantee::Scratch),
+            signals: strength(Guarantee::Signals),
         },
-        ..default
+        ..Guarantees::default()
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::ground::{BINARY, Call, Ended, Nest, asking};
+use crate::ground::{BINARY, Call, Ended, Nest, QUICK, provider};
 use crate::yard::{Who, manifest, words};
 
 /// What the broker adds and the jail never sees: with what JSON, URLs, base64 and shells write differently.
@@ -45,15 +45,7 @@ pub(crate) struct Far {
 impl Far {
     /// With these lines below `[network]` of the policy, and these tables behind them.
     pub(crate) fn new(who: Who, network: &str, tables: &str) -> Far {
-        Far::around(who, Nest::new(), network, tables)
-    }
-
-    /// The same, where a model is asked.
-    pub(crate) fn asking(who: Who, server: &Server, network: &str) -> Far {
-        Far::around(who, asking(server), network, "")
-    }
-
-    fn around(who: Who, nest: Nest, network: &str, tables: &str) -> Far {
+        let nest = Nest::new();
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -63,10 +55,13 @@ impl Far {
         let trust = nest.outside("authority.pem");
         fs::write(&trust, &pem).expect("a certificate");
         nest.file("authority.pem", pem);
-        nest.configure(&format!("{}[network]\nca_file = \"{}\"\n", nest.config(), trust.display()));
+        nest.configure(&format!("[network]\nca_file = \"{}\"\n", trust.display()));
         let names = nest.outside("etc");
-        fs::create_dir(&names).expect("a directory");
-        fs::set_permissions(&names, Permissions::from_mode(0o755)).expect("a mode");
+        for folder in ["", "ssl", "ssl/certs"] {
+            fs::create_dir(names.join(folder)).expect("a directory");
+            fs::set_permissions(names.join(folder), Permissions::from_mode(0o755)).expect("a mode");
+        }
+        fs::copy(&trust, names.join("ssl/certs/ca-certificates.crt")).expect("what the machine trusts");
         fs::write(names.join("hosts"), NAMES).expect("names");
         // A name has every address of the table (host.conf(5)).
         fs::write(names.join("host.conf"), "multi on\n").expect("a setting");
@@ -74,6 +69,17 @@ impl Far {
         let far = Far { who, nest: nest.env(VARIABLE, SECRET), authority: Issuer::new(params, key) };
         far.who.aether(&far.nest, &["policy", "sign", "--yes"]).run().exits(0);
         far
+    }
+
+    /// With this environment variable in every run.
+    pub(crate) fn env(self, name: &str, value: &str) -> Far {
+        Far { nest: self.nest.env(name, value), ..self }
+    }
+
+    /// Has the program ask this model.
+    pub(crate) fn ask(&self, model: &Server) {
+        let provider = provider("test", "openai_chat", &format!("{}/v1", model.base_url()));
+        self.nest.configure(&format!("model = \"test/gpt-4.1\"\n{provider}{QUICK}{}", self.nest.config()));
     }
 
     /// The program, with the names of this far end.
@@ -104,6 +110,14 @@ impl Far {
     pub(crate) fn with_secret(&self, host: &str, others: &[String], line: &str) -> Ended {
         let hosts: Vec<String> = others.iter().cloned().chain([host.to_owned()]).collect();
         self.sandbox(&hosts, &secret(host), line)
+    }
+
+    /// The files that hold the secret, of all that this user, the workspace and the program have here.
+    pub(crate) fn holders(&self) -> Vec<PathBuf> {
+        let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(SECRET);
+        let own = self.nest.outside("aether");
+        let files = self.nest.files().into_iter().filter(|(path, bytes)| *path != own && holds(bytes));
+        files.map(|(path, _)| path).collect()
     }
 
     /// A server in TLS that is all of these names.

@@ -5,11 +5,16 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::far::{Far, LIMITS, LOOPBACK, SECRET, VARIABLE, echo, secret};
-use crate::ground::{Ended, last_result};
-use crate::yard::{MODES, WORK, Who, audited, audits, calling, input, manifest, words};
+use crate::ground::{Ended, results};
+use crate::yard::{
+    MODES, WORK, Who, audited, audits, calling_at_once, gone, input, manifest, mark, until_marked, words,
+};
 
 /// What policy says where the secret comes from.
 const SECRETS: &str = "[secrets]\ntoken = \"env:FAR_TOKEN\"\n";
+
+/// No file at all.
+const NOBODY: &[std::path::PathBuf] = &[];
 
 /// A repository that can be fetched by HTTP without a program at the far end.
 fn repository(far: &Far) {
@@ -193,15 +198,15 @@ fn a_secret_arrives_once() {
         let server = far.tls(&["api"]);
         let api = server.at("api");
         let line = format!(
-            "set -e; date +%s.%N >&2; curl -sS http://api.example.com/plain -H 'Authorization: Bearer mine' -H 'authorization: again'\n date +%s.%N >&2;\
-             curl -sS https://{api}/curl -u me:mine\n date +%s.%N >&2;\
-             python3 -c \"import urllib.request as u; print(u.urlopen('https://{api}/python').read().decode(), end='')\"\n date +%s.%N >&2;\
+            "set -e; curl -sS http://api.example.com/plain -H 'Authorization: Bearer mine' -H 'authorization: again'\n\
+             curl -sS https://{api}/curl -u me:mine\n\
+             python3 -c \"import urllib.request as u; print(u.urlopen('https://{api}/python').read().decode(), end='')\"\n\
              node -e \"fetch('https://{api}/node', {{ headers: {{ authorization: 'mine' }} }})\
-                 .then(answer => answer.text()).then(text => process.stdout.write(text))\"\n date +%s.%N >&2;\
-             git ls-remote https://{api}/repository refs/heads/main | cut -f 2; date +%s.%N >&2"
+                 .then(answer => answer.text()).then(text => process.stdout.write(text))\"\n\
+             git ls-remote https://{api}/repository refs/heads/main | cut -f 2"
         );
         let ended = far.with_secret(&api, &[], &line).exits(0).hides(SECRET);
-        eprintln!("{} {:?}", ended.stderr, ended.took);let pages = ["plain", "curl", "python", "node"].map(|page| format!("reached {api} /{page}"));
+        let pages = ["plain", "curl", "python", "node"].map(|page| format!("reached {api} /{page}"));
         prints(ended, &pages.iter().map(String::as_str).chain(["refs/heads/main"]).collect::<Vec<_>>());
         let seen = server.seen();
         assert!(seen.len() > 4, "{seen:#?}");
@@ -212,7 +217,7 @@ fn a_secret_arrives_once() {
         }
         let used = ["\"kind\":\"secret\"", "\"secret\":\"token\"", "\"host\":\"api.example.com\"", "\"allowed\""];
         audits(*who, &far.nest, &used);
-        assert_eq!(far.nest.files_with(SECRET), Vec::<std::path::PathBuf>::new());
+        assert_eq!(far.holders(), NOBODY);
         assert!(!audited(*who, &far.nest).concat().contains(&SECRET[..7]));
     }
 }
@@ -265,6 +270,9 @@ fn a_program_never_holds_a_secret() {
         let far = Far::new(*who, LOOPBACK, SECRETS);
         let server = far.tls(&["api"]);
         let api = server.at("api");
+        let temporary = far.nest.path("temporary");
+        std::fs::create_dir(&temporary).expect("a directory");
+        let far = far.env("TMPDIR", &temporary.to_string_lossy());
         far.nest.file("search.py", SEARCH);
         let line = format!(
             "export PAGE=https://{api}/echo; env > variables\n\
@@ -275,13 +283,33 @@ fn a_program_never_holds_a_secret() {
             flipped("memory-of-control"),
         );
         let ended = far.with_secret(&api, &[], &line).exits(0).hides(SECRET);
+        assert!(crate::ground::names_in(&temporary).is_empty(), "the jail's trust store is gone");
         let left = "authority.pem heads page search.py variables";
         let wanted: Vec<&str> = std::iter::once("page True True []").chain(left.split(' ')).collect();
         prints(ended, &wanted);
         assert!(server.seen().iter().all(|head| head.contains(SECRET)));
         assert!(!far.nest.text_of("variables").contains(VARIABLE));
-        assert_eq!(far.nest.files_with(SECRET), Vec::<std::path::PathBuf>::new());
+        assert_eq!(far.holders(), NOBODY);
     }
+}
+
+/// While a program runs there is no file of the broker's certificate outside, so that a kill leaves none.
+#[test]
+fn a_kill_leaves_no_trust_store() {
+    let far = Far::new(Who::Self_, LOOPBACK, SECRETS);
+    let server = far.tls(&["api"]);
+    let (mark, temporary) = (mark(), far.nest.path("temporary"));
+    std::fs::create_dir(&temporary).expect("a directory");
+    let far = far.env("TMPDIR", &temporary.to_string_lossy());
+    let api = server.at("api");
+    let path = manifest(&far.nest, &format!("{LIMITS}network = [\"{api}\"]\n{}", secret(&api)));
+    let line = format!("curl -sS https://{api}/ > page; sleep {mark}");
+    let live = far.aether(&["sandbox", "run", "--manifest", &path, "--", "sh", "-c", &line]).start();
+    until_marked(&format!("sleep\0{mark}"));
+    assert!(crate::ground::names_in(&temporary).is_empty() && far.nest.text_of("page").starts_with("reached"));
+    live.kill();
+    gone(&mark, 3_000);
+    assert!(crate::ground::names_in(&temporary).is_empty());
 }
 
 /// What the host sends back of it is masked in every form, however it comes.
@@ -374,7 +402,7 @@ fn a_secret_is_read_from_a_file() {
     let line = "curl -sS http://api.example.com/file";
     far.with_secret(&server.at("api"), &[], line).exits(0).answers("reached").hides(SECRET);
     assert!(server.seen()[0].contains(&format!("authorization: Bearer {SECRET}\r\n")));
-    assert_eq!(far.nest.files_with(SECRET), std::slice::from_ref(&kept));
+    assert_eq!(far.holders(), std::slice::from_ref(&kept));
     std::fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("a mode");
     far.with_secret(&server.at("api"), &[], line).exits(2).says("the secret `token`: ").hides(SECRET);
 }
@@ -418,30 +446,42 @@ fn quotas_end_in_a_refusal() {
 fn a_models_tools_reach_what_they_name() {
     for who in Who::all() {
         for mode in MODES {
-            let line = "for host in api other; do curl -sS --cacert authority.pem https://$host.example.com:$1/ 2>&1; done; true";
-            reaches_in(*who, mode, line);
+            tools_reach(*who, mode);
         }
     }
 }
 
 #[track_caller]
-fn reaches_in(who: Who, mode: &[&str], line: &str) {
-    // The model has to name a port before there is a far end to ask.
-    let keeper = Far::new(Who::Self_, LOOPBACK, "");
-    let server = keeper.tls(&["api", "other"]);
-    let text = line.replace("$1", &server.port.to_string());
-    let api = server.at("api");
-    let model = calling(&[("shell", &input(json!({ "command": text, "hosts": [api] })))]);
-    let far = Far::asking(who, &model, LOOPBACK);
-    std::fs::copy(keeper.nest.outside("authority.pem"), far.nest.workspace().join("authority.pem")).expect("a copy");
+fn tools_reach(who: Who, mode: &[&str]) {
+    let far = Far::new(who, LOOPBACK, "");
+    repository(&far);
+    let server = far.tls(&["api", "other"]);
+    let (api, other) = (server.at("api"), server.at("other"));
+    let both = format!("curl -sS https://{api}/shell 2>&1; curl -sS https://{other}/shell 2>&1; true");
+    // In one turn: what was read from the workspace, or from afar, is not sent on without a question.
+    let model = calling_at_once(&[
+        ("shell", &input(json!({ "command": both, "hosts": [api] }))),
+        ("shell", &input(json!({ "command": both, "hosts": [api], "session": "far" }))),
+        ("git", &input(json!({ "args": ["clone", "-q", format!("https://{api}/repository"), "clone"] }))),
+        ("shell", &input(json!({ "command": both }))),
+    ]);
+    far.ask(&model);
     let allowed = ["--allow", "network_read", "--allow", "network_send"];
     far.aether(&words(&[&["run", "go"], mode, WORK, &allowed])).run().exits(0);
-    let told = last_result(&model);
-    assert!(told.starts_with(&format!("reached {api} /\n")), "{who:?} {mode:?}: {told}");
-    assert!(told.contains("Could not resolve host: other.example.com"), "{who:?} {mode:?}: {told}");
-    let tool = "\"tool\":\"shell\"";
-    audits(who, &far.nest, &[tool, "\"about\":\"name\"", "\"host\":\"api.example.com\"", "\"allowed\""]);
-    audits(who, &far.nest, &[tool, "\"about\":\"connection\"", "\"address\":\"127.0.0.1\"", "\"allowed\""]);
-    audits(who, &far.nest, &[tool, "\"about\":\"name\"", "\"host\":\"other.example.com\"", "\"refused\""]);
-    assert_eq!(server.seen().len(), 1);
+    let told = results(model.requests().last().expect("a request"));
+    for told in &told[..2] {
+        assert!(told.starts_with(&format!("reached {api} /shell\n")), "{who:?} {mode:?}: {told:#?}");
+        assert!(told.contains("Could not resolve host: other.example.com"), "{who:?} {mode:?}: {told:#?}");
+    }
+    assert_eq!(far.nest.text_of("clone/note"), "from afar\n", "{who:?} {mode:?}: {told:#?}");
+    assert!(!told[3].contains("reached"), "{who:?} {mode:?}: {told:#?}");
+    for tool in ["shell", "git"] {
+        let tool = format!("\"tool\":\"{tool}\"");
+        audits(who, &far.nest, &[&tool, "\"about\":\"name\"", "\"host\":\"api.example.com\"", "\"allowed\""]);
+        audits(who, &far.nest, &[&tool, "\"about\":\"connection\"", "\"address\":\"127.0.0.1\"", "\"allowed\""]);
+    }
+    let refused = ["\"tool\":\"shell\"", "\"about\":\"name\"", "\"host\":\"other.example.com\"", "\"refused\""];
+    audits(who, &far.nest, &refused);
+    let pages: Vec<String> = server.seen().into_iter().filter(|head| !head.contains("/repository/")).collect();
+    assert_eq!(pages.len(), 2, "{pages:#?}");
 }

@@ -199,6 +199,8 @@ impl Executor {
         };
         let streams = Streams { stdin, stdout: their_out, stderr: their_err, extra: Vec::new() };
         let running = self.start(job.tool, job.plan, job.reach, streams).await?;
+        // The jail's mount keeps it; where this process is killed, no file of it is left.
+        drop(bundle);
         let mut output = Output::new(out, err, output_bytes_max);
         let feed = async {
             if let Some(feed) = feed {
@@ -232,7 +234,7 @@ impl Executor {
     }
 
     /// Gives a program whose credentials the broker adds a trust store with the broker's certificate, so that it can
-    /// speak TLS to it. The file is removed with what this returns.
+    /// speak TLS to it. The file is removed with what this returns, which has to last until the jail is made.
     fn trust(&self, job: &mut Job<'_>) -> Result<Option<Bundle>, ExecutorError> {
         if job.reach.secrets.is_empty() {
             return Ok(None);

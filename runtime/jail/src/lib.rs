@@ -5,6 +5,9 @@
 //! calls and limits, runs the program there as a user who owns nothing, watches over it, and ends everything in it when
 //! a limit is exceeded or when nobody wants it any more. [`survey`] tells what this machine can do of that, by doing it.
 //!
+//! Where the machine gives no namespaces, and the plan allows what is weaker then ([`Looseness`]), the jail is made of
+//! Landlock, the filter and limits alone ([`Tier::B`]), for an ordinary user and without a network.
+//!
 //! **What is not here.** No decision about what a tool may do: a plan is taken at its word, and only what no jail may
 //! ever have is refused. No traffic passes through: a jail's connections end at sockets that are handed out
 //! ([`Gateway`]). No output is read. No program runs outside a jail, whatever fails.

@@ -147,7 +147,7 @@ pub struct Looseness {
     /// The limit of processes: approximate counts those of the same user that are not the jail's, too.
     pub processes: Strength,
     /// Names, sizes and dates of files, and numbers of processes, that are not the jail's: approximate is that they can
-    /// be told, though nothing of them can be read.
+    /// be told, though nothing of them can be read. It stands for [`Guarantees::process_view`], too: `/proc` shows nothing.
     pub names: Strength,
     /// What may not be executed: approximate is that a loader can still map it as code.
     pub execution: Strength,

@@ -26,7 +26,7 @@ pub struct PolicyFile {
     hosts_denied: Vec<DeniedHost>,
     private_exceptions: Vec<Cidr>,
     tools_denied: Vec<Box<str>>,
-    approximate: Vec<Guarantee>,
+    approximate: Option<Vec<Guarantee>>,
     programs_in: Vec<Box<str>>,
     environment: Vec<(Box<str>, Box<str>)>,
     secrets: Vec<(Box<str>, SecretReference)>,
@@ -60,8 +60,6 @@ pub struct DeniedHost {
 pub enum Guarantee {
     /// The memory limit, watched instead of enforced by a control group.
     Memory,
-    /// The processor limit, per process instead of for the whole tree.
-    Cpu,
     /// The limit on processes, per user instead of per sandbox.
     Processes,
     /// Names, sizes and dates of files that are not granted, and numbers of processes: they can be told, not read.
@@ -87,7 +85,6 @@ impl Guarantee {
     /// All of them.
     pub const ALL: &'static [Guarantee] = &[
         Guarantee::Memory,
-        Guarantee::Cpu,
         Guarantee::Processes,
         Guarantee::Names,
         Guarantee::Execution,
@@ -95,12 +92,14 @@ impl Guarantee {
         Guarantee::Signals,
     ];
 
+    /// What may be approximate where nobody says: most desktops have no memory control group for an ordinary user.
+    pub const DEFAULT: &'static [Guarantee] = &[Guarantee::Memory];
+
     /// The name in the file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Guarantee::Memory => "memory",
-            Guarantee::Cpu => "cpu",
             Guarantee::Processes => "processes",
             Guarantee::Names => "names",
             Guarantee::Execution => "execution",
@@ -187,10 +186,11 @@ impl PolicyFile {
         &self.tools_denied
     }
 
-    /// What may be approximate where the machine cannot hold it exactly.
+    /// What may be approximate where the machine cannot hold it exactly: [`Guarantee::DEFAULT`] where the file does not
+    /// say, else what it says and no more.
     #[must_use]
     pub fn approximate(&self) -> &[Guarantee] {
-        &self.approximate
+        self.approximate.as_deref().unwrap_or(Guarantee::DEFAULT)
     }
 
     /// Further directories of programs, which every jail that may execute the machine's own can read and execute.
@@ -246,7 +246,7 @@ impl PolicyFile {
             ("network.denied_hosts", all(self.hosts_denied.iter().map(|host| host.text.to_string()).collect())),
             ("network.private_exceptions", all(texts_of(&self.private_exceptions))),
             ("tools.denied", all(self.tools_denied.iter().map(|name| name.to_string()).collect())),
-            ("sandbox.approximate", all(self.approximate.iter().map(|one| one.name().to_owned()).collect())),
+            ("sandbox.approximate", all(self.approximate().iter().map(|one| one.name().to_owned()).collect())),
             ("sandbox.programs_in", all(self.programs_in.iter().map(ToString::to_string).collect())),
             (
                 "sandbox.environment",
@@ -334,11 +334,13 @@ fn sandbox(node: &Node, policy: &mut PolicyFile, report: &mut Report<'_>) {
         return;
     };
     if let Some(node) = fields.find("approximate") {
-        policy.approximate = list(node, "sandbox.approximate", report, |name| {
+        policy.approximate = Some(list(node, "sandbox.approximate", report, |name| {
             let found = Guarantee::ALL.iter().copied().find(|one| one.name() == name);
-            found.ok_or_else(|| "cannot be approximate: wanted `memory`, `cpu`, `processes`, `names`, `execution`, `scratch` or `signals`"
-                .to_owned())
-        });
+            found.ok_or_else(|| {
+                "cannot be approximate: wanted `memory`, `processes`, `names`, `execution`, `scratch` or `signals`"
+                    .to_owned()
+            })
+        }));
     }
     if let Some(node) = fields.find("programs_in") {
         policy.programs_in = list(node, "sandbox.programs_in", report, folder);

@@ -62,6 +62,10 @@ fn every_table_is_read() {
     assert_eq!(policy.hosts_allowed().unwrap().len(), 2);
     assert_eq!(policy.tools_denied(), ["shell".into()]);
     assert_eq!(policy.approximate(), [Guarantee::Memory]);
+    let said = |text: &str| PolicyFile::parse(text).unwrap().approximate().to_vec();
+    assert_eq!(said(""), Guarantee::DEFAULT);
+    assert_eq!(said("[sandbox]\napproximate = []\n"), []);
+    assert_eq!(said("[sandbox]\napproximate = [\"names\"]\n"), [Guarantee::Names]);
     assert_eq!(policy.secrets()[0].1, SecretReference::Variable("GITHUB_TOKEN".into()));
     assert_eq!(policy.secrets()[1].1, SecretReference::File("/run/keys/other".into()));
     let has = |address: &str| {

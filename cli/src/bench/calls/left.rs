@@ -14,7 +14,8 @@ use crate::trouble::Trouble;
 /// The names of what can be left.
 pub(super) const LEFT: [&str; 6] = ["processes", "descriptors", "mounts", "groups", "namespaces", "files"];
 
-/// How the names of the jails' control groups begin; the process that made one is the second number behind it.
+/// How the names of the jails' control groups begin; behind it are numbers: the process namespace of the one that made it,
+/// in hexadecimal, and its own.
 const GROUPS: &str = "aether-jail-";
 /// How deep control groups are looked for.
 const GROUP_DEPTH_MAX: usize = 6;
@@ -134,6 +135,7 @@ struct Before {
     descriptors: usize,
     mounts: BTreeSet<String>,
     namespaces: BTreeSet<String>,
+    groups: BTreeSet<PathBuf>,
     files: BTreeSet<PathBuf>,
 }
 
@@ -156,6 +158,7 @@ impl Scene {
             descriptors: descriptors()?.len(),
             mounts: mounts()?,
             namespaces: namespaces()?,
+            groups: self.groups()?,
             files: self.files()?,
         };
         Ok(())
@@ -179,38 +182,42 @@ impl Scene {
         }
         left.extend(mounts()?.difference(&self.before.mounts).map(|mount| ("mounts", mount.clone())));
         left.extend(namespaces()?.difference(&self.before.namespaces).map(|one| ("namespaces", one.clone())));
-        left.extend(self.groups()?.into_iter().map(|path| ("groups", path.display().to_string())));
+        left.extend(self.groups()?.difference(&self.before.groups).map(|path| ("groups", path.display().to_string())));
         left.extend(self.files()?.difference(&self.before.files).map(|path| ("files", path.display().to_string())));
         Ok(left)
     }
 
     /// Control groups that a process of ours made.
-    fn groups(&self) -> Result<Vec<PathBuf>, Trouble> {
-        let mut found = Vec::new();
+    fn groups(&self) -> Result<BTreeSet<PathBuf>, Trouble> {
+        let mut found = BTreeSet::new();
+        let here = fs::read_link("/proc/self/ns/pid").map_err(wrong("/proc/self/ns/pid"))?.display().to_string();
+        let here = here.trim_start_matches("pid:[").trim_end_matches(']').parse().unwrap_or(0);
         for mount in mounts()? {
             let Some((front, back)) = mount.split_once(" - ") else { continue };
             if back.starts_with("cgroup")
                 && let Some(place) = front.split(' ').nth(4)
             {
-                self.groups_below(Path::new(place), GROUP_DEPTH_MAX, &mut found);
+                self.groups_below((Path::new(place), GROUP_DEPTH_MAX), here, &mut found);
             }
         }
         Ok(found)
     }
 
-    fn groups_below(&self, place: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    fn groups_below(&self, (place, depth): (&Path, usize), here: u64, found: &mut BTreeSet<PathBuf>) {
         // A group may be removed while it is looked at.
         let Ok(entries) = fs::read_dir(place) else { return };
         for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
             let name = entry.file_name();
             match name.to_str().and_then(|name| name.strip_prefix(GROUPS)) {
                 Some(rest) => {
-                    let maker = rest.split('-').nth(1).and_then(|number| number.parse().ok());
-                    if maker.is_some_and(|maker| self.met.contains(&maker)) {
-                        found.push(entry.path());
+                    let mut numbers = rest.split('-');
+                    let is_here = numbers.next().and_then(|number| u64::from_str_radix(number, 16).ok()) == Some(here);
+                    let maker = numbers.next().and_then(|number| number.parse().ok());
+                    if is_here && maker.is_some_and(|maker| self.met.contains(&maker)) {
+                        found.insert(entry.path());
                     }
                 }
-                None if depth > 0 => self.groups_below(&entry.path(), depth - 1, found),
+                None if depth > 0 => self.groups_below((&entry.path(), depth - 1), here, found),
                 None => {}
             }
         }

@@ -64,10 +64,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         .under(Under::PLAIN.filesystem("{ read = [\"{home}/.ssh\"] }"))
         .held(&["refused: "], &[])
         .no_twin(BEFORE),
-    attack("grant-over-keys", "asks for a directory that contains the person's keys", "read {home}/.ssh/id_ed25519")
-        .under(Under::PLAIN.filesystem("{ read = [\"{home}\"] }"))
-        .held(&["refused: "], &[])
-        .no_twin(BEFORE),
     attack("grant-by-dots", "asks for a path with `..`", "read {outside}/secret")
         .under(Under::PLAIN.filesystem("{ read = [\"$workspace/../outside\"] }"))
         .held(&["refused: "], &[])

@@ -10,7 +10,7 @@ use crate::error::{JailError, Step};
 
 /// Where they are made.
 const BASE: &str = "/tmp";
-/// How their names begin; the spawner's id and a number follow.
+/// How their names begin; where the spawner's id counts, that id and a number follow.
 const PREFIX: &str = "aether-jail-";
 /// How many names are tried if somebody made one before us.
 const NAMES_MAX: u64 = 64;
@@ -26,7 +26,7 @@ impl Scratch {
     pub(crate) fn make(id: u64) -> Result<Scratch, JailError> {
         let failed = |errno| JailError::at(Step::Place, BASE)(errno);
         for number in 0..NAMES_MAX {
-            let path = Path::new(BASE).join(format!("{PREFIX}{}-{id}-{number}", std::process::id()));
+            let path = Path::new(BASE).join(format!("{}{}-{id}-{number}", prefix(), std::process::id()));
             match rustix::fs::mkdir(&path, Mode::RWXU) {
                 Ok(()) => return Ok(Scratch { path }),
                 Err(Errno::EXIST) => {}
@@ -62,14 +62,22 @@ impl Drop for Scratch {
 /// Removes what spawners left that are gone.
 pub(crate) fn sweep() {
     let Ok(entries) = std::fs::read_dir(BASE) else { return };
+    let own = prefix();
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split('-').next()?.parse::<u32>().ok());
+        let owner = name.to_str().and_then(|name| name.strip_prefix(&own)?.split('-').next()?.parse::<u32>().ok());
         let Some(owner) = owner else { continue };
         if is_gone(owner) && is_own(&entry.path()) {
             Scratch { path: entry.path() }.remove();
         }
     }
+}
+
+/// How the names of those begin whose spawners' ids mean the same here: containers may share a directory, and have ids
+/// of their own.
+fn prefix() -> String {
+    let space = rustix::fs::stat("/proc/self/ns/pid").map_or(0, |found| found.st_ino);
+    format!("{PREFIX}{space:x}-")
 }
 
 /// Whether a process has ended, also if nobody took note of that. A spawner has one thread, so nothing of it goes on.

@@ -283,9 +283,7 @@ fn scratch() {
     let mut sandbox = start(&spawner, &shell("sleep 30")).unwrap();
     let mine = |spawner: &i32| {
         let entries = std::fs::read_dir("/tmp").unwrap().flatten();
-        entries
-            .filter(|entry| entry.file_name().to_str().unwrap().starts_with(&format!("aether-jail-{spawner}-")))
-            .count()
+        entries.filter(|entry| entry.file_name().to_str().unwrap().contains(&format!("-{spawner}-"))).count()
     };
     let id = crate::ends::own_spawners()[0];
     assert_eq!(mine(&id), 1);

@@ -182,7 +182,7 @@ fn differences_are_said_in_words() {
         found.contains(&"network.allowed_hosts: any -> *.example.com:443, api.github.com:443".to_owned()),
         "{found:?}"
     );
-    assert_eq!(found.len(), 3 + 6, "{found:?}");
+    assert_eq!(found.len(), 3 + 5, "{found:?}");
     let closed = sound("[network]\nallowed_hosts = []\n");
     assert_eq!(before.differences(&closed), ["network.allowed_hosts: any -> none"]);
 }

@@ -50,12 +50,12 @@ fn where_bubblewrap_is_not_installed_the_rest_is_measured() {
 #[test]
 fn of_calls_that_are_killed_at_random_nothing_is_left() {
     let nest = Nest::new();
-    let ended = nest.run(&["bench", "calls", "--calls", "60", "--seed", "5", "--json"]).exits(0);
+    let ended = nest.run(&["bench", "calls", "--calls", "200", "--seed", "5", "--json"]).exits(0);
     let found: Value = serde_json::from_str(&ended.stdout).expect("one JSON object");
     let count = |name: &str| found[name].as_u64().unwrap_or_else(|| panic!("{name} in {found}"));
-    assert_eq!((count("calls"), count("calls_stuck"), count("left")), (60, 0, 0), "{found}");
+    assert_eq!((count("calls"), count("calls_stuck"), count("left")), (200, 0, 0), "{found}");
     let ends = ["done", "failed", "breached", "refused", "given_up"].map(|end| count(&format!("calls_{end}")));
-    assert_eq!(ends.iter().sum::<u64>(), 60, "every call has one end: {found}");
+    assert_eq!(ends.iter().sum::<u64>(), 200, "every call has one end: {found}");
     for kind in ["processes", "descriptors", "mounts", "groups", "namespaces", "files"] {
         assert_eq!(count(&format!("{kind}_left")), 0, "{found}");
     }

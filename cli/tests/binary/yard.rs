@@ -250,7 +250,22 @@ pub(crate) fn manifest(nest: &Nest, more: &str) -> String {
 
 /// Names below a directory that the jail made to hold places: there are none once everything has ended.
 pub(crate) fn placeholders(folder: &Path) -> Vec<String> {
-    let held = [".git", ".aether", ".mcp.json", ".vscode", ".idea", ".envrc"];
+    let held = [
+        ".git",
+        ".mcp.json",
+        ".vscode",
+        ".idea",
+        ".envrc",
+        ".cursor",
+        ".claude",
+        ".windsurf",
+        ".codex",
+        ".gemini",
+        ".zed",
+        ".devcontainer",
+        ".devcontainer.json",
+        ".husky",
+    ];
     let names = crate::ground::names_in(folder);
     names.into_iter().filter(|name| held.contains(&name.as_str()) || name.starts_with(".aether")).collect()
 }

@@ -72,6 +72,11 @@ impl Profiles {
         Some((known.plan.clone(), known.protected.clone()))
     }
 
+    /// Whether somebody waits until jails are made.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.known.iter().any(|profile| !profile.waiting.is_empty())
+    }
+
     /// The first profile that has fewer jails than it is to have.
     pub(crate) fn wanting(&self, jails: &[Option<Jail>]) -> Option<u64> {
         let has = |profile: &Profile| {

@@ -96,6 +96,9 @@ pub(crate) struct Server {
     pub(crate) surroundings: Surroundings,
 }
 
+/// How long nothing has to have happened before what can wait is done.
+const QUIET: Duration = Duration::from_millis(5);
+
 impl Server {
     /// Serves whoever is at the other end of the line.
     pub(crate) fn new((line, surroundings): (OwnedFd, Surroundings)) -> Result<Server, JailError> {
@@ -157,7 +160,10 @@ impl Server {
         let next = self.jails.iter().flatten().filter(waits).map(|jail| jail.clock.deadline).min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let has_work = !self.remains.groups.is_empty() || self.profiles.wanting(&self.jails).is_some();
-        let left = if has_work { Some(zero) } else { left };
+        // Making the next jail takes as long as starting this one: it waits until nothing has happened for a moment, unless
+        // somebody waits for it.
+        let quiet = if self.profiles.is_awaited() { zero } else { QUIET };
+        let left = if has_work { Some(left.map_or(quiet, |left| left.min(quiet))) } else { left };
         left.map(|left| rustix::event::Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() })
     }
 

@@ -15,7 +15,7 @@ use crate::{Program, SECONDS_DEFAULT, SYSTEM, at_work, declared};
 const SHAPE: Shape = Shape(&[
     required("args", Kind::Texts, ""),
     optional("folder", Kind::Text, ""),
-    optional(HOSTS, Kind::Texts, "of remotes"),
+    optional(HOSTS, Kind::Texts, ""),
 ]);
 
 /// Settings that win over the repository's own (`git-config(1)`): whatever could name a program to execute.
@@ -60,7 +60,7 @@ pub(crate) struct Git {
 
 impl Git {
     pub(crate) fn new(scope: Arc<Scope>) -> Git {
-        let description = "Run git in the jail, without hooks or helpers.";
+        let description = "Run git, without hooks or helpers.";
         Git { manifest: declared("git", description, &SHAPE, &[SYSTEM]), scope }
     }
 }

@@ -33,7 +33,7 @@ use aether_tools::{Elsewhere, Scope, Shape};
 pub use order::{Action, Line, Order};
 
 /// The most bytes that names, descriptions and input schemas of these tools add to a prompt.
-pub const PROMPT_BYTES_MAX: usize = 1_344;
+pub const PROMPT_BYTES_MAX: usize = 1_200;
 
 /// The place that stands for the machine's own programs and libraries.
 pub const SYSTEM: &str = "$system";

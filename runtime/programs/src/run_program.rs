@@ -7,14 +7,13 @@ use aether_tools::{Kind, Scope, Shape, optional, required};
 
 use crate::hosts;
 use crate::order::{Line, Order};
-use crate::shell::{folder, script};
+use crate::shell::script;
 use crate::{Program, SECONDS_DEFAULT, SYSTEM, WORKSPACE, at_work, declared};
 
 const SHAPE: Shape = Shape(&[
     required("program", Kind::Text, ""),
     optional("args", Kind::Texts, ""),
     optional("stdin", Kind::Text, ""),
-    optional("folder", Kind::Text, ""),
 ]);
 
 /// The tool.
@@ -25,7 +24,7 @@ pub(crate) struct RunProgram {
 
 impl RunProgram {
     pub(crate) fn new(scope: Arc<Scope>) -> RunProgram {
-        let description = "Run a program in the jail, without a shell.";
+        let description = "Run a program without a shell.";
         RunProgram { manifest: declared("run_program", description, &SHAPE, &[SYSTEM, WORKSPACE]), scope }
     }
 }
@@ -42,7 +41,7 @@ impl Program for RunProgram {
             program: program(&self.scope, &script(input.required("program"), "program")?)?,
             args: arguments(input.texts("args").into_iter().flatten())?,
             env: Vec::new(),
-            folder: folder(&self.scope, &input)?,
+            folder: String::new(),
             input: input.text("stdin").unwrap_or_default().to_owned(),
             seconds_max: SECONDS_DEFAULT,
         };

@@ -16,12 +16,12 @@ pub(crate) const SECONDS: Kind = Kind::Whole { min: 1, max: LIMITS.runtime_ms_ma
 
 const SHAPE: Shape = Shape(&[
     optional("command", Kind::Text, ""),
-    optional("session", Kind::Text, "a shell that lives on; without a command: its jobs"),
-    optional("background", Kind::Flag, "as a job"),
-    optional("kill", Kind::Whole { min: 1, max: u32::MAX as u64 }, "a job"),
+    optional("session", Kind::Text, "a shell that lives on; alone: its jobs"),
+    optional("background", Kind::Flag, ""),
+    optional("kill", Kind::Whole { min: 1, max: u32::MAX as u64 }, ""),
     optional("folder", Kind::Text, ""),
     optional("seconds", SECONDS, ""),
-    optional(HOSTS, Kind::Texts, "to reach"),
+    optional(HOSTS, Kind::Texts, ""),
 ]);
 /// The tool `shell`.
 pub(crate) struct Shell {
@@ -31,7 +31,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn new(scope: Arc<Scope>) -> Shell {
-        let description = "Run a shell command in a jail: writable workspace, no network but `hosts`.";
+        let description = "Run a shell command in a jail: writable workspace, network to `hosts` alone.";
         Shell { manifest: declared("shell", description, &SHAPE, &[SYSTEM, WORKSPACE]), scope }
     }
 }

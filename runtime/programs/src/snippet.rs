@@ -21,7 +21,7 @@ pub(crate) struct Snippet {
 
 impl Snippet {
     pub(crate) fn python() -> Snippet {
-        Snippet { manifest: reading("python", "Run Python in the jail, workspace read-only."), interpreter: "python3" }
+        Snippet { manifest: reading("python", "Run Python, workspace read-only."), interpreter: "python3" }
     }
 
     pub(crate) fn node() -> Snippet {

@@ -42,7 +42,7 @@ const CALLS: &[(&str, &str, u64)] = &[
     ("shell", r#"{"command":"yes | head -c 400000; yes no | head -c 400000 >&2"}"#, 2),
     ("run_program", r#"{"program":"cat","stdin":"some input"}"#, 4),
     ("run_program", r#"{"program":"no-such-program"}"#, 1),
-    ("run_program", r#"{"program":"true","folder":"no-such-folder"}"#, 1),
+    ("shell", r#"{"command":"true","folder":"no-such-folder"}"#, 1),
     // A jail with a network, and the broker beside it.
     (
         "shell",

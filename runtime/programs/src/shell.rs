@@ -31,7 +31,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn new(scope: Arc<Scope>) -> Shell {
-        let description = "Run a shell command in a jail: writable workspace, network to `hosts` alone.";
+        let description = "Shell command in a jail; network to `hosts` alone.";
         Shell { manifest: declared("shell", description, &SHAPE, &[SYSTEM, WORKSPACE]), scope }
     }
 }

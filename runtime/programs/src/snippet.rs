@@ -25,7 +25,7 @@ impl Snippet {
     }
 
     pub(crate) fn node() -> Snippet {
-        Snippet { manifest: reading("node", "The same in JavaScript."), interpreter: "node" }
+        Snippet { manifest: reading("node", "Same in JavaScript."), interpreter: "node" }
     }
 }
 

@@ -34,7 +34,7 @@ impl Where {
 }
 
 /// What policy says there.
-const ALLOWED: &str = "[sandbox]\napproximate = [\"names\", \"execution\", \"scratch\", \"processes\"]\n";
+const ALLOWED: &str = "[sandbox]\napproximate = [\"memory\", \"names\", \"execution\", \"scratch\", \"processes\"]\n";
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

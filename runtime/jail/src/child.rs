@@ -222,7 +222,7 @@ pub(crate) fn program(birth: &mut Birth<'_>, view: Strength) -> Result<Infallibl
     // From here on the spawner hears from this process alone: what it is told to do, and that its end is closed when
     // the program is in its place.
     let (line, far) = socket::pair().map_err(JailError::at(Step::Report, ""))?;
-    if birth.memory == Strength::Approximate && is_on(Control::LimitsMemory) {
+    if birth.memory == Strength::Approximate && is_on(Control::LimitsMemory) && is_on(Control::Seccomp) {
         birth.filters.install_seen_alone()?;
     }
     let listener = match (is_on(Control::Seccomp), &birth.scratch) {

@@ -24,6 +24,8 @@ use crate::repository;
 /// The date of a placeholder: 1 January 1970, one second and one nanosecond past midnight.
 const DATE: Timespec = Timespec { tv_sec: 1, tv_nsec: 1 };
 const DATES: Timestamps = Timestamps { last_access: DATE, last_modification: DATE };
+/// How often the lock of a directory is tried for.
+const TURN_TRIES_MAX: u32 = 20;
 /// How often a place is looked at again whose placeholder somebody else takes away at that moment.
 const TRIES_MAX: u32 = 400;
 /// After so many tries, the others are given time.
@@ -106,8 +108,9 @@ pub(crate) fn hold(folder: OwnedFd, name: &OsStr, absent: Absent) -> Result<Opti
 /// Makes a placeholder under another name first, so that nobody sees one without its date. The other name is the same
 /// each time, so that what a killed spawner left half made is taken away here.
 fn make(folder: BorrowedFd<'_>, name: &OsStr, absent: Absent) -> Result<(), Errno> {
+    let turn = turn(folder);
     let fixed = half_made(name);
-    let own = if discard(folder, &fixed).is_ok() { fixed } else { unique() };
+    let own = if turn.is_some() && discard(folder, &fixed).is_ok() { fixed } else { unique() };
     let made = match absent {
         Absent::File => {
             let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -128,6 +131,22 @@ fn make(folder: BorrowedFd<'_>, name: &OsStr, absent: Absent) -> Result<(), Errn
         Err(Errno::NOENT) => Err(Errno::EXIST),
         Err(errno) => discard(folder, &own).and(Err(errno)),
     }
+}
+
+/// Waits until no other spawner makes a placeholder in this directory: two would take each other's for what was left. `None`
+/// where that cannot be had, or somebody else keeps the lock; then a name of its own keeps them apart.
+fn turn(folder: BorrowedFd<'_>) -> Option<OwnedFd> {
+    let lock = open_folder(folder, OsStr::new(".")).ok()?;
+    for _ in 0..TURN_TRIES_MAX {
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(lock),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                let _slept = rustix::thread::nanosleep(&Timespec { tv_sec: 0, tv_nsec: PAUSE_NS });
+            }
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Takes a placeholder away that has not come to its place. What has something in it stays, and is an error.

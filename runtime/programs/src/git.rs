@@ -12,11 +12,8 @@ use crate::run_program::arguments;
 use crate::shell::folder;
 use crate::{Program, SECONDS_DEFAULT, SYSTEM, at_work, declared};
 
-const SHAPE: Shape = Shape(&[
-    required("args", Kind::Texts, ""),
-    optional("folder", Kind::Text, ""),
-    optional(HOSTS, Kind::Texts, ""),
-]);
+const SHAPE: Shape =
+    Shape(&[required("args", Kind::Texts, ""), optional("folder", Kind::Text, ""), optional(HOSTS, Kind::Texts, "")]);
 
 /// Settings that win over the repository's own (`git-config(1)`): whatever could name a program to execute.
 const SETTINGS: &[&str] = &[

@@ -10,11 +10,8 @@ use crate::order::{Line, Order};
 use crate::shell::script;
 use crate::{Program, SECONDS_DEFAULT, SYSTEM, WORKSPACE, at_work, declared};
 
-const SHAPE: Shape = Shape(&[
-    required("program", Kind::Text, ""),
-    optional("args", Kind::Texts, ""),
-    optional("stdin", Kind::Text, ""),
-]);
+const SHAPE: Shape =
+    Shape(&[required("program", Kind::Text, ""), optional("args", Kind::Texts, ""), optional("stdin", Kind::Text, "")]);
 
 /// The tool.
 pub(crate) struct RunProgram {
